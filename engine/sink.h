@@ -73,6 +73,7 @@ struct sink {
 	char label[256];            /* as the user named it: "x.pcapng", "ndjson:-" */
 	enum sink_needs needs;
 	uint32_t bytes_needed;      /* with SINK_NEEDS_BYTES */
+	bool prompt;                /* flush whenever the writer has nothing else to do: terminals and pipes */
 	_Atomic uint64_t offered;   /* records given to write */
 	_Atomic uint64_t written;   /* of these, written; the engine counts a successful write as all but shed */
 	_Atomic uint64_t shed;      /* of these, given up by the sink itself (network sinks) */
