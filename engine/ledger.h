@@ -62,6 +62,7 @@ struct ledger {
 	uint64_t wire_bytes;
 	bool balanced;               /* final and every equation above holds */
 	bool final;
+	bool cut_short;              /* aborted, or a source broke: packets may have been abandoned in a ring */
 };
 
 /* Frees what the ledger owns. */

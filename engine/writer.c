@@ -1,0 +1,245 @@
+#include "engine/writer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/clock.h"
+#include "engine/merge.h"
+
+#define TICK_PERIOD_NS (100 * NS_PER_MS)
+#define BATCHES_PER_LOOK 64 /* at the clock, while busy */
+
+struct writer {
+	struct writer_config config;
+	struct merge *merge;
+	struct writer_counters counters;
+	bool *sink_failed;
+	bool any_failed;
+	bool limit_reached;
+	bool unflushed; /* a prompt sink has something that is not visible outside */
+	bool any_ticks;
+	bool any_prompt;
+	uint64_t tick_at_ns;
+	const struct record *records[SINK_BATCH];
+};
+
+static void add(_Atomic uint64_t *counter, uint64_t value)
+{
+	atomic_store_statistic(counter, atomic_load_own(counter) + value);
+}
+
+int writer_create(const struct writer_config *config, struct writer **out, struct error *error)
+{
+	struct writer *writer = calloc(1, sizeof *writer);
+	struct spsc **queues = calloc(config->worker_count, sizeof *queues);
+	int result = -ENOMEM;
+
+	*out = NULL;
+	if (writer == NULL || queues == NULL)
+		goto fail;
+	writer->config = *config;
+	writer->sink_failed = calloc(config->sink_count + 1, sizeof *writer->sink_failed);
+	if (writer->sink_failed == NULL)
+		goto fail;
+	for (unsigned i = 0; i < config->worker_count; i++)
+		queues[i] = worker_queue(config->workers[i]);
+	for (unsigned i = 0; i < config->sink_count; i++) {
+		writer->any_ticks |= config->sinks[i]->ops->tick != NULL;
+		writer->any_prompt |= config->sinks[i]->prompt;
+	}
+	result = merge_create(queues, config->live, config->worker_count, config->lag_ns, config->unordered,
+			      &writer->merge);
+	if (result < 0)
+		goto fail;
+	free(queues);
+	*out = writer;
+	return 0;
+fail:
+	free(queues);
+	writer_close(writer);
+	return error_set_errno(error, result, "cannot make the writer");
+}
+
+void writer_close(struct writer *writer)
+{
+	if (writer == NULL)
+		return;
+	merge_close(writer->merge);
+	free(writer->sink_failed);
+	free(writer);
+}
+
+const struct writer_counters *writer_counters(const struct writer *writer)
+{
+	return &writer->counters;
+}
+
+static void fail_sink(struct writer *writer, unsigned index)
+{
+	struct sink *sink = writer->config.sinks[index];
+
+	writer->sink_failed[index] = true;
+	writer->any_failed = true;
+	writer->config.want_stop(writer->config.context, &sink->error);
+}
+
+/* One batch to every sink. */
+static void write_batch(struct writer *writer, const struct batch *batch)
+{
+	for (unsigned i = 0; i < writer->config.sink_count; i++) {
+		struct sink *sink = writer->config.sinks[i];
+
+		add(&sink->offered, batch->count);
+		if (!writer->sink_failed[i] && sink->ops->write(sink, batch) < 0)
+			fail_sink(writer, i);
+		if (writer->sink_failed[i])
+			add(&sink->shed, batch->count);
+	}
+	add(writer->any_failed ? &writer->counters.output_failed : &writer->counters.written, batch->count);
+	writer->unflushed = writer->any_prompt;
+}
+
+static void write_records(struct writer *writer, unsigned count)
+{
+	struct batch batch = {
+		.records = writer->records,
+		.count = count,
+		.interfaces = writer->config.interfaces,
+	};
+	uint64_t limit = writer->config.packet_limit;
+
+	if (limit > 0) {
+		uint64_t so_far = atomic_load_own(&writer->counters.written) +
+				  atomic_load_own(&writer->counters.output_failed);
+		uint64_t room = limit - so_far;
+
+		if (batch.count > room)
+			batch.count = (uint32_t)room;
+		add(&writer->counters.after_limit, count - batch.count);
+	}
+	if (batch.count > 0)
+		write_batch(writer, &batch);
+	if (limit > 0 && !writer->limit_reached &&
+	    atomic_load_own(&writer->counters.written) + atomic_load_own(&writer->counters.output_failed) >= limit) {
+		writer->limit_reached = true;
+		writer->config.want_stop(writer->config.context, NULL);
+	}
+}
+
+static void flush_sinks(struct writer *writer, bool all)
+{
+	writer->unflushed = false;
+	for (unsigned i = 0; i < writer->config.sink_count; i++) {
+		struct sink *sink = writer->config.sinks[i];
+
+		if (sink->ops->flush == NULL || writer->sink_failed[i] || !(all || sink->prompt))
+			continue;
+		if (sink->ops->flush(sink) < 0)
+			fail_sink(writer, i);
+	}
+}
+
+static void tick_sinks(struct writer *writer)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (now < writer->tick_at_ns)
+		return;
+	writer->tick_at_ns = now + TICK_PERIOD_NS;
+	for (unsigned i = 0; i < writer->config.sink_count; i++) {
+		struct sink *sink = writer->config.sinks[i];
+
+		if (sink->ops->tick == NULL || writer->sink_failed[i])
+			continue;
+		if (sink->ops->tick(sink, clock_wall_ns()) < 0)
+			fail_sink(writer, i);
+	}
+}
+
+static void wake_worker(void *context, unsigned queue)
+{
+	struct writer *writer = context;
+
+	worker_wake(writer->config.workers[queue]);
+}
+
+static void ask_time(void *context, unsigned queue)
+{
+	struct writer *writer = context;
+
+	worker_want_time(writer->config.workers[queue]);
+}
+
+/* The sinks are done with the batch: slots and spans go back. */
+static void give_back(struct writer *writer, const struct merge_batch *batch)
+{
+	for (unsigned i = 0; i < batch->end_count; i++)
+		worker_return_span(writer->config.workers[batch->ends[i].queue], batch->ends[i].span);
+	/* A span's end was a slot: its worker is woken with the slots. */
+	merge_release(writer->merge, wake_worker, writer);
+}
+
+static int sleep_ms(struct writer *writer, uint64_t go_anyway_ns)
+{
+	uint64_t wait = UINT64_MAX, now;
+
+	if (writer->any_ticks) {
+		now = clock_monotonic_ns();
+		wait = writer->tick_at_ns > now ? writer->tick_at_ns - now : 0;
+	}
+	if (go_anyway_ns != UINT64_MAX) {
+		uint64_t until;
+
+		now = clock_wall_ns();
+		until = go_anyway_ns > now ? go_anyway_ns - now : 0;
+		wait = until < wait ? until : wait;
+	}
+	return wait == UINT64_MAX ? -1 : (int)(wait / NS_PER_MS) + 1;
+}
+
+/* Collects again after announcing, and sleeps when there is still nothing. */
+static void collect_or_sleep(struct writer *writer, struct merge_batch *batch)
+{
+	struct pollfd poll_bell = { .fd = writer->config.bell->fd, .events = POLLIN };
+	uint64_t go_anyway_ns;
+
+	doorbell_announce(writer->config.bell);
+	merge_collect(writer->merge, batch, clock_wall_ns());
+	if (batch->count == 0 && batch->end_count == 0 && !merge_ended(writer->merge)) {
+		/* Control slots may have been consumed all the same. */
+		merge_release(writer->merge, wake_worker, writer);
+		go_anyway_ns = merge_blocked(writer->merge, ask_time, writer);
+		poll(&poll_bell, 1, sleep_ms(writer, go_anyway_ns));
+	}
+	doorbell_awake(writer->config.bell);
+}
+
+void writer_run(struct writer *writer)
+{
+	struct merge_batch batch = { .records = writer->records, .max = SINK_BATCH };
+	unsigned batches = 0;
+
+	for (;;) {
+		merge_collect(writer->merge, &batch, clock_wall_ns());
+		if (batch.count == 0 && batch.end_count == 0) {
+			merge_release(writer->merge, wake_worker, writer);
+			if (merge_ended(writer->merge))
+				break;
+			if (writer->unflushed)
+				flush_sinks(writer, false);
+			if (writer->any_ticks)
+				tick_sinks(writer);
+			collect_or_sleep(writer, &batch);
+		}
+		if (batch.count > 0)
+			write_records(writer, batch.count);
+		if (batch.count > 0 && writer->config.flush_each)
+			flush_sinks(writer, true);
+		give_back(writer, &batch);
+		if (writer->any_ticks && ++batches % BATCHES_PER_LOOK == 0)
+			tick_sinks(writer);
+		atomic_store_statistic(&writer->counters.late, merge_late(writer->merge));
+	}
+}
