@@ -32,12 +32,8 @@
 
 #include "decoders/record.h"
 #include "engine/source.h"
+#include "engine/uapi.h"
 #include "ringbuf/atomics.h"
-
-/* kernel: 6.2; Debian's 6.1 headers lack it. The frame is a GRO/TSO aggregate. */
-#ifndef TP_STATUS_GSO_TCP
-#define TP_STATUS_GSO_TCP (1 << 8)
-#endif
 
 /* Ours, in a tp_status the kernel has handed over: this frame's header was corrected by the walk.
  * The kernel writes the whole word anew with each packet and uses none of bits 9 to 28. */
@@ -172,7 +168,7 @@ static inline void block_walk_cook(const struct block_walk_setup *setup, struct 
 	uint8_t *at = payload - BLOCK_SLL2_SIZE - (tagged ? BLOCK_TAG_SIZE : 0);
 	uint32_t index;
 
-	/* The new header ends where the gap does and may reach down to the address: copy that first. */
+	/* A copy: the header that is made may reach down to it when PACKET_RESERVE was not asked for. */
 	memcpy(&address, block_walk_address(header), sizeof address);
 	if (tagged) {
 		block_walk_put_be16(payload - 4, (uint16_t)header->hv1.tp_vlan_tci);
@@ -205,8 +201,8 @@ static inline uint32_t block_walk_flags(struct tpacket3_hdr *header)
 }
 
 /* Hands out one frame and puts back what the kernel took out of it. */
-static inline void block_walk_frame(const struct block_walk_setup *setup, struct tpacket3_hdr *header, uint32_t span,
-				    struct frame *frame)
+static inline void block_walk_frame(const struct block_walk_setup *setup, struct tpacket3_hdr *header,
+				    uint32_t span, struct frame *frame)
 {
 	if (!(header->tp_status & BLOCK_STATUS_RESTORED)) {
 		if (setup->mode == BLOCK_WALK_COOKED)
