@@ -161,6 +161,18 @@ struct source_options {
 	bool exit_on_interface_loss;
 };
 
+/* What a person should know of a source that was opened: the ring really got after a fallback, a filter that
+ * runs in user space and why, offloads that make big frames. Every live backend's open takes one (may be NULL). */
+#define SOURCE_NOTES 8
+struct source_report {
+	char summary[160]; /* "Ethernet, TPACKET_V3, 64 MiB ring": behind "capturing on eth0" */
+	char notes[SOURCE_NOTES][256];
+	unsigned note_count;
+};
+
+/* Appends a note; the ninth and later are dropped. */
+void source_report_note(struct source_report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 static inline void source_stats_add(struct source_counter *counters, unsigned *count, const char *name, uint64_t value)
 {
 	if (*count < SOURCE_COUNTERS)
