@@ -15,9 +15,4 @@
 #define TP_STATUS_GSO_TCP (1u << 8)
 #endif
 
-/* A fanout group whose members do not see outgoing packets. 5.19; unused where -Q goes through the filter. */
-#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
-#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
-#endif
-
 #endif

@@ -56,6 +56,7 @@ struct block_walk_setup {
 	uint16_t link_type;   /* of the frames handed out: LINK_LINUX_SLL2 when cooked */
 	uint16_t interface;   /* index into the run's table */
 	uint32_t snap_length; /* a restored frame is cut to this again, bytes; 0: no limit */
+	uint32_t wire_most;   /* a frame longer than this was no single one on the wire, bytes; 0: unknown */
 };
 
 /* Where in a block the walk stands. */
@@ -187,13 +188,14 @@ static inline void block_walk_cook(const struct block_walk_setup *setup, struct 
 	block_walk_correct(setup, header, (uint32_t)(payload - at), tagged);
 }
 
-static inline uint32_t block_walk_flags(struct tpacket3_hdr *header)
+static inline uint32_t block_walk_flags(const struct block_walk_setup *setup, struct tpacket3_hdr *header)
 {
 	uint32_t status = header->tp_status;
 	uint32_t flags = block_walk_direction(block_walk_address(header)->sll_pkttype);
 
 	flags |= status & TP_STATUS_CSUMNOTREADY ? FRAME_CSUM_NOT_READY : 0;
 	flags |= status & TP_STATUS_GSO_TCP ? FRAME_AGGREGATED : 0;
+	flags |= setup->wire_most != 0 && header->tp_len > setup->wire_most ? FRAME_AGGREGATED : 0;
 	flags |= status & TP_STATUS_TS_RAW_HARDWARE ? FRAME_TIME_HARDWARE : 0;
 	flags |= status & BLOCK_STATUS_TAGGED ? FRAME_TAG_RESTORED : 0;
 	flags |= status & TP_STATUS_VLAN_VALID ? FRAME_VLAN_VALID : 0;
@@ -215,7 +217,7 @@ static inline void block_walk_frame(const struct block_walk_setup *setup, struct
 	frame->captured_len = header->tp_snaplen;
 	frame->wire_len = header->tp_len;
 	frame->span = span;
-	frame->flags = block_walk_flags(header);
+	frame->flags = block_walk_flags(setup, header);
 	frame->vlan_tci = (uint16_t)header->hv1.tp_vlan_tci;
 	frame->vlan_tpid = frame->flags & FRAME_VLAN_VALID ? block_walk_tpid(header) : 0;
 	frame->link_type = setup->link_type;
