@@ -1,6 +1,9 @@
 #include "tools/commands.h"
 
+#include "tools/weir_gen.h"
+
 const struct command commands[] = {
+	{ "gen", "send numbered, timed, checksummed packets", weir_gen },
 	{ 0 },
 };
 
