@@ -133,7 +133,8 @@ static int afxdp_umem(struct afxdp_tx *x, struct error *error)
 	int status;
 
 	x->area_size = (size_t)AFXDP_FRAMES * x->chunk_size;
-	x->area = mmap(NULL, x->area_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	x->area = mmap(NULL, x->area_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (x->area == MAP_FAILED) {
 		x->area = NULL;
 		return error_set_errno(error, -errno, "no memory for the AF_XDP frames");

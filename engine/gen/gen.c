@@ -104,7 +104,8 @@ int gen_open(const struct gen_options *options, struct gen **result, struct erro
 	if (status == 0)
 		status = shape_build(gen->shape, &options->shape, error);
 	if (status == 0 && options->replay == NULL && gen->shape->longest > gen->frame_limit) {
-		status = error_set(error, -EMSGSIZE, "frames of %u bytes do not fit %s", gen->shape->longest, options->interface);
+		status = error_set(error, -EMSGSIZE, "frames of %u bytes do not fit %s", gen->shape->longest,
+				   options->interface);
 		error_hint(error, "its MTU allows %u", gen->frame_limit);
 	}
 	if (status == 0 && options->replay != NULL)
@@ -354,7 +355,8 @@ void gen_write_json(const struct gen_options *options, const struct gen_result *
 		fputs("null", out);
 	fprintf(out, ",\"held\":%s,\"slips\":%" PRIu64 ",\"slipped\":%" PRIu64 ",\"first_sequence\":%" PRIu64
 		",\"start_ns\":%" PRIu64 ",\"cpu_ns\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"skipped\":%" PRIu64
-		",\"cut\":%" PRIu64 ",\"kicks\":%" PRIu64 ",\"interface_tx_packets\":%" PRIu64 ",\"interface_tx_dropped\":%" PRIu64 "}\n",
+		",\"cut\":%" PRIu64 ",\"kicks\":%" PRIu64 ",\"interface_tx_packets\":%" PRIu64
+		",\"interface_tx_dropped\":%" PRIu64 "}\n",
 		result->held ? "true" : "false", result->slips, result->slipped, result->first_sequence,
 		result->start_ns, result->cpu_ns, result->refused, result->skipped, result->cut, result->kicks,
 		result->device_sent, result->device_dropped);

@@ -49,7 +49,7 @@ struct gen_result {
 	uint64_t skipped;         /* replay: longer than the interface takes */
 	uint64_t cut;             /* replay: sent as short as they were captured */
 	uint64_t kicks;           /* system calls that sent */
-	uint64_t device_sent;     /* that the interface counted as sent meanwhile, by whomever; xdp-live: none of these */
+	uint64_t device_sent;     /* counted by the interface as sent meanwhile; xdp-live: none of these */
 	uint64_t device_dropped;  /* that the interface counted as dropped on its way out meanwhile */
 	bool held;                /* the rate asked for was held within 0.1 % (no rate asked: true) */
 };

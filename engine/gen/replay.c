@@ -43,7 +43,7 @@ int replay_next(struct replay *replay, struct replay_packet *packet, struct erro
 		return 0;
 	if (status != 1)
 		return error_set(error, -EIO, "the file is broken: %s", pcap_geterr(replay->pcap));
-	at = (uint64_t)header->ts.tv_sec * 1000000000u + (uint64_t)header->ts.tv_usec; /* ns by the precision asked */
+	at = (uint64_t)header->ts.tv_sec * 1000000000u + (uint64_t)header->ts.tv_usec; /* in ns: we asked */
 	if (!replay->started)
 		replay->first_ns = at;
 	replay->started = true;

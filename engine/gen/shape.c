@@ -148,8 +148,8 @@ static uint32_t l4_sum(const uint8_t *frame, enum shape_kind kind, uint32_t leng
 	return checksum_fold32(sum);
 }
 
-static void build_template(struct shape_template *template, enum shape_kind kind, uint32_t length, uint32_t slot,
-			   const struct shape_options *options)
+static void build_template(struct shape_template *template, enum shape_kind kind, uint32_t length,
+			   uint32_t slot, const struct shape_options *options)
 {
 	uint8_t frame[SHAPE_LENGTH_MAX];
 	uint32_t stamp = kinds[kind].headers;
@@ -307,7 +307,8 @@ const struct shape_template *shape_next(const struct shape *shape, struct shape_
 	return template;
 }
 
-uint32_t shape_fill(const struct shape *shape, struct shape_cursor *cursor, uint64_t timestamp_ns, uint8_t *frame)
+uint32_t shape_fill(const struct shape *shape, struct shape_cursor *cursor, uint64_t timestamp_ns,
+		    uint8_t *frame)
 {
 	uint64_t sequence = __builtin_bswap64(cursor->sequence), timestamp = __builtin_bswap64(timestamp_ns);
 	uint32_t flow, port;

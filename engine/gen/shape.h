@@ -96,6 +96,7 @@ static inline uint8_t shape_filler(uint32_t offset)
 
 /* Fills frame (at least shape->longest bytes, filler already in it) with the cursor's next packet.
  * timestamp_ns: UNIX epoch. Returns its length. */
-uint32_t shape_fill(const struct shape *shape, struct shape_cursor *cursor, uint64_t timestamp_ns, uint8_t *frame);
+uint32_t shape_fill(const struct shape *shape, struct shape_cursor *cursor, uint64_t timestamp_ns,
+		    uint8_t *frame);
 
 #endif

@@ -31,13 +31,41 @@ static uint32_t emit(struct assembler *a, uint8_t code, int dst, int src, int16_
 	return a->count++;
 }
 
-static void mov(struct assembler *a, int dst, int src) { emit(a, BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0); }
-static void set(struct assembler *a, int dst, int32_t imm) { emit(a, BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, imm); }
-static void alu(struct assembler *a, uint8_t op, int dst, int32_t imm) { emit(a, BPF_ALU64 | op | BPF_K, dst, 0, 0, imm); }
-static void alux(struct assembler *a, uint8_t op, int dst, int src) { emit(a, BPF_ALU64 | op | BPF_X, dst, src, 0, 0); }
-static void load(struct assembler *a, uint8_t size, int dst, int src, int16_t off) { emit(a, BPF_LDX | BPF_MEM | size, dst, src, off, 0); }
-static void store(struct assembler *a, uint8_t size, int dst, int16_t off, int src) { emit(a, BPF_STX | BPF_MEM | size, dst, src, off, 0); }
-static void big_endian(struct assembler *a, int dst, int bits) { emit(a, BPF_ALU | BPF_END | BPF_TO_BE, dst, 0, 0, bits); }
+static void mov(struct assembler *a, int dst, int src)
+{
+	emit(a, BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0);
+}
+
+static void set(struct assembler *a, int dst, int32_t imm)
+{
+	emit(a, BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, imm);
+}
+
+static void alu(struct assembler *a, uint8_t op, int dst, int32_t imm)
+{
+	emit(a, BPF_ALU64 | op | BPF_K, dst, 0, 0, imm);
+}
+
+static void alux(struct assembler *a, uint8_t op, int dst, int src)
+{
+	emit(a, BPF_ALU64 | op | BPF_X, dst, src, 0, 0);
+}
+
+static void load(struct assembler *a, uint8_t size, int dst, int src, int16_t off)
+{
+	emit(a, BPF_LDX | BPF_MEM | size, dst, src, off, 0);
+}
+
+static void store(struct assembler *a, uint8_t size, int dst, int16_t off, int src)
+{
+	emit(a, BPF_STX | BPF_MEM | size, dst, src, off, 0);
+}
+
+static void big_endian(struct assembler *a, int dst, int bits)
+{
+	emit(a, BPF_ALU | BPF_END | BPF_TO_BE, dst, 0, 0, bits);
+}
+
 
 /* A jump whose target is set by land(). */
 static uint32_t jump(struct assembler *a, uint8_t op, int dst, int32_t imm)
