@@ -91,7 +91,8 @@ int memory_open(struct memory_builder *builder, const struct memory_options *opt
 /* (handshake) Plays the kernel: makes every released block readable again. Any thread. Returns how many. */
 uint32_t memory_refill(struct source *source);
 
-/* Breaches of the contract so far: a release of a span that was not handed out whole, or twice. Any thread. */
+/* Breaches of the contract so far: a release of a span that was not handed out whole, or twice. Any thread.
+ * */
 uint64_t memory_faults(const struct source *source);
 
 /* Spans handed out whole and not released yet. Any thread. */
