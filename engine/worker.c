@@ -31,7 +31,6 @@ struct worker {
 	void *returns_memory;
 	struct doorbell bell;
 	int epoll_fd;
-	int epoll_source_fd; /* the source's descriptor as registered; -1: none */
 	pthread_t thread;
 	bool started, joined;
 
@@ -273,10 +272,8 @@ static void watch_source(struct worker *worker)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u32 = 0 };
 
-	if (worker->source->fd == worker->epoll_source_fd)
-		return;
-	/* A closed descriptor has left the set by itself. */
-	worker->epoll_source_fd = worker->source->fd;
+	/* A closed descriptor has left the set by itself, and a new one may have its number; one that was kept
+	 * is there already (EEXIST). */
 	if (worker->source->fd >= 0)
 		epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->source->fd, &event);
 }
@@ -572,7 +569,7 @@ int worker_create(const struct worker_config *config, struct source *source, str
 	worker->source = source;
 	worker->decode_unready = config->decode;
 	worker->decode_unready.checksum_not_ready = true;
-	worker->epoll_fd = worker->epoll_source_fd = worker->bell.fd = -1;
+	worker->epoll_fd = worker->bell.fd = -1;
 	pthread_mutex_init(&worker->stats_lock, NULL);
 
 	result = make_queue(&worker->queue, &worker->queue_memory, sizeof(struct record), config->queue_capacity);
