@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <net/if.h>
 #include <sched.h>
@@ -11,6 +10,7 @@
 
 #include "engine/gen/gen.h"
 #include "engine/gen/interface_counters.h"
+#include "engine/netns.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "tools/weir_gen.h"
@@ -23,8 +23,10 @@ struct gen_arguments {
 	bool quiet;
 };
 
-enum { OPT_RATE = 256, OPT_SIZE, OPT_FLOWS, OPT_COUNT, OPT_DURATION, OPT_MIX, OPT_REPLAY, OPT_SPEED, OPT_METHOD,
-       OPT_NETNS, OPT_PIN, OPT_YES, OPT_SRC_MAC, OPT_DST_MAC, OPT_FIRST, OPT_HELP };
+enum {
+	OPT_RATE = 256, OPT_SIZE, OPT_FLOWS, OPT_COUNT, OPT_DURATION, OPT_MIX, OPT_REPLAY, OPT_SPEED,
+	OPT_METHOD, OPT_NETNS, OPT_PIN, OPT_YES, OPT_SRC_MAC, OPT_DST_MAC, OPT_FIRST, OPT_HELP,
+};
 
 static const struct option long_options[] = {
 	{ "interface", required_argument, NULL, 'i' },
@@ -50,7 +52,8 @@ static const struct option long_options[] = {
 
 static const char help[] =
 	"usage: weir gen -i IF [OPTION]...\n"
-	"Sends packets that can be told apart, checked and timed at the other end, and prints as JSON what was sent.\n\n"
+	"Sends packets that can be told apart, checked and timed at the other end; what was sent\n"
+	"is printed as JSON.\n\n"
 	"  -i IF                 interface to send on; only loopback and veth without --yes-this-interface\n"
 	"  --rate PPS|max        packets a second, K and M allowed (default 1000)\n"
 	"  --size N|imix         bytes of a frame without FCS, 60 to 9014 (default 60)\n"
@@ -61,8 +64,8 @@ static const char help[] =
 	"  --replay FILE         send a capture file's packets instead\n"
 	"  --speed X|max         replay: times the recorded speed (default 1)\n"
 	"  --method auto|txring|afxdp|xdp-live|xdp-out\n"
-	"                        txring and afxdp send out of IF; xdp-live has IF receive; xdp-out sends XDP frames\n"
-	"                        out of IF, which a peer with an XDP program gets without an skb\n"
+	"                        txring and afxdp send out of IF; xdp-live has IF receive; xdp-out sends\n"
+	"                        XDP frames out of IF, which a peer with an XDP program gets without an skb\n"
 	"  --netns NAME          work in this network namespace\n"
 	"  --pin CPU             stay on one CPU\n"
 	"  --src-mac MAC --dst-mac MAC\n"
@@ -103,8 +106,8 @@ static bool parse_mac(const char *text, uint8_t mac[6])
 	unsigned bytes[6];
 	char rest;
 
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4], &bytes[5],
-		   &rest) != 6)
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4],
+		   &bytes[5], &rest) != 6)
 		return false;
 	for (int i = 0; i < 6; i++)
 		mac[i] = (uint8_t)bytes[i];
@@ -142,7 +145,9 @@ static bool take_option(struct gen_arguments *arguments, int option, const char 
 		options->shape.flows = (uint32_t)number;
 		break;
 	case OPT_COUNT: good = cli_parse_number(value, 1, UINT64_MAX / 2, &options->count); break;
-	case OPT_DURATION: good = cli_parse_duration(value, &options->duration_ns) && options->duration_ns > 0; break;
+	case OPT_DURATION:
+		good = cli_parse_duration(value, &options->duration_ns) && options->duration_ns > 0;
+		break;
 	case OPT_REPLAY: options->replay = value; break;
 	case OPT_SPEED: good = parse_rate(value, &options->speed); break;
 	case OPT_METHOD: good = parse_method(value, &options->method); break;
@@ -180,26 +185,10 @@ static int parse_arguments(int argc, char **argv, struct gen_arguments *argument
 		return cli_usage("what is '%s'? (weir gen --help)", argv[optind]);
 	if (arguments->options.interface == NULL)
 		return cli_usage("an interface is needed (weir gen -i IF)");
-	if (arguments->options.count == 0 && arguments->options.duration_ns == 0 && arguments->options.replay == NULL)
+	if (arguments->options.count == 0 && arguments->options.duration_ns == 0 &&
+	    arguments->options.replay == NULL)
 		return cli_usage("how long? (--count N or --duration TIME)");
 	return 0;
-}
-
-static int enter_netns(const char *name, struct error *error)
-{
-	char path[512];
-	int fd, status = 0;
-
-	snprintf(path, sizeof path, strchr(name, '/') != NULL ? "%s" : "/run/netns/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		error_set_errno(error, -errno, "cannot open the network namespace %s", name);
-		return error_hint(error, "ip netns list");
-	}
-	if (setns(fd, CLONE_NEWNET) != 0)
-		status = error_set_errno(error, -errno, "cannot enter the network namespace %s", name);
-	close(fd);
-	return status;
 }
 
 /* Traffic that nobody asked for does not go out on an interface that others use. */
@@ -213,7 +202,8 @@ static int refuse_others(const struct gen_arguments *arguments, struct error *er
 	if (interface_counters_read(index, &interface) == 0 &&
 	    ((interface.flags & IFF_LOOPBACK) || strcmp(interface.kind, "veth") == 0))
 		return 0;
-	error_set(error, -EPERM, "%s is neither loopback nor veth: others may be behind it", arguments->options.interface);
+	error_set(error, -EPERM, "%s is neither loopback nor veth: others may be behind it",
+		  arguments->options.interface);
 	return error_hint(error, "--yes-this-interface if it is meant");
 }
 
@@ -230,7 +220,8 @@ static int pin(int cpu, struct error *error)
 	return 0;
 }
 
-static void say_what_happened(const struct gen_options *options, const struct gen_result *result, const struct shape *shape)
+static void say_what_happened(const struct gen_options *options, const struct gen_result *result,
+			      const struct shape *shape)
 {
 	if (!result->held)
 		cli_note("could not hold %.0f packets a second: %.0f were sent, the schedule slipped %llu times",
@@ -248,7 +239,8 @@ static void say_what_happened(const struct gen_options *options, const struct ge
 		cli_note("%llu packets of the file are too long for %s and were not sent",
 			 (unsigned long long)result->skipped, options->interface);
 	if (result->cut > 0)
-		cli_note("%llu packets of the file were cut when captured and went out so", (unsigned long long)result->cut);
+		cli_note("%llu packets of the file were cut when captured and went out so",
+			 (unsigned long long)result->cut);
 }
 
 int weir_gen(int argc, char **argv)
@@ -273,7 +265,7 @@ int weir_gen(int argc, char **argv)
 
 	if (status != 0)
 		return status;
-	if (arguments.netns != NULL && enter_netns(arguments.netns, &error) != 0)
+	if (arguments.netns != NULL && netns_enter(arguments.netns, &error) != 0)
 		return cli_fail(&error);
 	if (refuse_others(&arguments, &error) != 0 || pin(arguments.cpu, &error) != 0 ||
 	    gen_open(&arguments.options, &gen, &error) != 0)

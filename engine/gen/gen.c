@@ -9,9 +9,9 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/gen/device.h"
 #include "engine/gen/interface_counters.h"
 #include "engine/gen/pace.h"
@@ -31,14 +31,6 @@ struct gen {
 	const char *method;
 	atomic_bool halt;
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static int check_interface(struct gen *gen, struct error *error)
 {
@@ -147,7 +139,7 @@ static int run_device(struct gen *gen, struct gen_result *result, uint64_t start
 {
 	struct shape_cursor cursor = { .sequence = gen->options.first_sequence };
 	struct gen_device *device = gen->device;
-	uint64_t epoch = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC), now = start;
+	uint64_t epoch = clock_wall_ns() - clock_monotonic_ns(), now = start;
 	struct pace pace;
 	int status = 0;
 
@@ -158,7 +150,7 @@ static int run_device(struct gen *gen, struct gen_result *result, uint64_t start
 		if (gen->options.count != 0 && due > gen->options.count - result->sent)
 			due = (unsigned)(gen->options.count - result->sent);
 		for (uint8_t *place; sent < due && (place = device->ops->next(device)) != NULL; sent++) {
-			uint32_t length = shape_fill(gen->shape, &cursor, epoch + clock_ns(CLOCK_MONOTONIC), place);
+			uint32_t length = shape_fill(gen->shape, &cursor, epoch + clock_monotonic_ns(), place);
 
 			device->ops->commit(device, length);
 			result->bytes += length;
@@ -169,7 +161,7 @@ static int run_device(struct gen *gen, struct gen_result *result, uint64_t start
 			status = device->ops->kick(device);
 		else
 			wait_until(pace_next_ns(&pace), now);
-		now = clock_ns(CLOCK_MONOTONIC);
+		now = clock_monotonic_ns();
 	}
 	if (status != 0) {
 		if (error != NULL)
@@ -189,7 +181,7 @@ static bool replay_wait(const struct gen *gen, uint64_t start, uint64_t after_ns
 	if (gen->options.speed == 0)
 		return true;
 	due = start + (uint64_t)((double)after_ns / gen->options.speed);
-	while ((now = clock_ns(CLOCK_MONOTONIC)) < due) {
+	while ((now = clock_monotonic_ns()) < due) {
 		if (atomic_load_explicit(&gen->halt, memory_order_relaxed))
 			return false;
 		wait_until(due, now);
@@ -205,7 +197,7 @@ static int run_replay(struct gen *gen, struct gen_result *result, uint64_t start
 	uint8_t *place;
 	int status = 0;
 
-	while (!done(gen, result, clock_ns(CLOCK_MONOTONIC) - start)) {
+	while (!done(gen, result, clock_monotonic_ns() - start)) {
 		status = replay_next(gen->replay, &packet, error);
 		if (status <= 0)
 			break;
@@ -264,7 +256,7 @@ static int run_live(struct gen *gen, struct gen_result *result, uint64_t start, 
 	int status = 0;
 
 	xdp_live_first(gen->live, gen->options.first_sequence);
-	while (status == 0 && (elapsed = clock_ns(CLOCK_MONOTONIC) - start, !done(gen, result, elapsed))) {
+	while (status == 0 && (elapsed = clock_monotonic_ns() - start, !done(gen, result, elapsed))) {
 		status = xdp_live_push(gen->live, gen->options.count, live_span(gen, result, elapsed), error);
 		xdp_live_counts(gen->live, &counts);
 		result->sent = counts.sent;
@@ -291,9 +283,9 @@ int gen_run(struct gen *gen, struct gen_result *result, struct error *error)
 	result->first_sequence = gen->options.first_sequence;
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	interface_counters_read(gen->ifindex, &before);
-	result->start_ns = clock_ns(CLOCK_REALTIME);
-	cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	start = clock_ns(CLOCK_MONOTONIC);
+	result->start_ns = clock_wall_ns();
+	cpu = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
+	start = clock_monotonic_ns();
 	if (gen->live != NULL)
 		status = run_live(gen, result, start, error);
 	else if (gen->replay != NULL)
@@ -310,8 +302,8 @@ int gen_run(struct gen *gen, struct gen_result *result, struct error *error)
 		result->sent -= result->refused;
 	}
 	if (gen->live == NULL) /* there the program measured, without the call's own start and end */
-		result->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - start;
-	result->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+		result->elapsed_ns = clock_monotonic_ns() - start;
+	result->cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	interface_counters_read(gen->ifindex, &after);
 	result->device_dropped = after.tx_dropped - before.tx_dropped;
 	result->device_sent = after.tx_packets - before.tx_packets;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/gen/pace.h"
 #include "engine/gen/xdp_program.h"
 
@@ -33,14 +34,6 @@ static int bpf(int command, union bpf_attr *attr)
 	long result = syscall(SYS_bpf, command, attr, sizeof *attr);
 
 	return result < 0 ? -errno : (int)result;
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static int privilege_error(struct error *error, int status, const char *what)
@@ -197,7 +190,7 @@ int xdp_live_push(struct xdp_live *live, uint64_t limit, uint64_t span_ns, struc
 	int status;
 
 	state->limit = limit == 0 ? UINT64_MAX : limit;
-	state->epoch_offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+	state->epoch_offset = clock_wall_ns() - clock_monotonic_ns();
 	sigaction(XDP_LIVE_SIGNAL, &action, &before);
 	status = arm_timer(&timer, span_ns);
 	if (status != 0)

@@ -66,7 +66,6 @@ static void big_endian(struct assembler *a, int dst, int bits)
 	emit(a, BPF_ALU | BPF_END | BPF_TO_BE, dst, 0, 0, bits);
 }
 
-
 /* A jump whose target is set by land(). */
 static uint32_t jump(struct assembler *a, uint8_t op, int dst, int32_t imm)
 {
@@ -211,7 +210,8 @@ static void emit_header(struct assembler *a, const struct shape *shape)
 		load(a, BPF_DW, R2, TEMPLATE_PTR, offset);
 		store(a, BPF_DW, DATA, offset, R2);
 	}
-	for (int16_t offset = SHAPE_LENGTH_MIN - 4; offset < (int16_t)end && offset + 4 <= SHAPE_HEADER; offset += 4) {
+	for (int16_t offset = SHAPE_LENGTH_MIN - 4; offset < (int16_t)end && offset + 4 <= SHAPE_HEADER;
+	     offset += 4) {
 		if (offset >= SHAPE_LENGTH_MIN) {
 			mov(a, R1, DATA);
 			alu(a, BPF_ADD, R1, offset + 4);
