@@ -35,25 +35,37 @@ def expect(truth, text):
         failures.append(text)
 
 
-def capture_during(interface, path, send):
-    """Runs tcpdump while send() runs; returns send's result when tcpdump has written all."""
-    dump = subprocess.Popen(['ip', 'netns', 'exec', NETNS, 'tcpdump', '-i', interface, '-w', path, '-B', '32768',
-                             '-Z', 'root', '-U', '-j', 'host', '--immediate-mode'],
+def capture_once(interface, path, send):
+    """Runs tcpdump while send() runs, and until it has written all that was sent; returns send's result."""
+    dump = subprocess.Popen(['ip', 'netns', 'exec', NETNS, 'tcpdump', '-i', interface, '-w', path,
+                             '-Z', 'root', '-B', '32768', '-U', '-j', 'host', '--immediate-mode'],
                             stderr=subprocess.PIPE, text=True)
     while 'listening' not in dump.stderr.readline():
         pass
     result = send()
-    size = -1
-    while os.path.getsize(path) != size:
-        size = os.path.getsize(path)
-        time.sleep(0.3)
+    until = time.time() + 8
+    while sum(1 for _ in read_pcap(path)) < result['sent'] and time.time() < until:
+        time.sleep(0.1)
+    time.sleep(0.2)  # what should not come may still come
     dump.send_signal(signal.SIGINT)
     dump.wait()
     return result
 
 
+def capture_during(interface, path, send):
+    """capture_once, again when the busy host's own backlog overflowed: then the packets never got to g1, which
+    the generator tells by the interface's counter."""
+    for _ in range(5):
+        result = capture_once(interface, path, send)
+        if result['interface_tx_dropped'] == 0:
+            break
+        print('     the host dropped %d on their way, once more' % result['interface_tx_dropped'])
+    return result
+
+
 def weir_gen(interface, *options):
-    return subprocess.run([WEIR, 'gen', '--netns', NETNS, '-i', interface, *options], capture_output=True, text=True)
+    return subprocess.run([WEIR, 'gen', '--netns', NETNS, '-i', interface, *options],
+                          capture_output=True, text=True)
 
 
 def gen(*options):
@@ -101,7 +113,7 @@ def stamps(path):
 
 
 def checksums_good(path, count):
-    """tshark's verdict on every IP, UDP, TCP and ICMP checksum: 1 is good, 3 not there (VXLAN's outer UDP)."""
+    """tshark's verdict on every IP, UDP, TCP and ICMP checksum: 1 is good, 3 not there (outer UDP)."""
     done = run('tshark', '-r', path, '-o', 'ip.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE',
                '-o', 'tcp.check_checksum:TRUE', '-T', 'fields', '-e', 'ip.checksum.status',
                '-e', 'udp.checksum.status', '-e', 'tcp.checksum.status', '-e', 'icmp.checksum.status',
@@ -151,10 +163,10 @@ def check_method(method, listen, directory, reference):
 
 
 def check_pace(method, listen, directory):
-    """Mean rate and evenness. On a busy machine the schedule slips: then only that this is said is checked."""
+    """Mean rate and evenness. On a busy machine the schedule slips: then it must say so."""
     path = os.path.join(directory, 'pace.pcap')
-    result = capture_during(listen, path, lambda: gen('--method', method, '--rate', '5000', '--duration', '2',
-                                                      '-q'))
+    result = capture_during(listen, path, lambda: gen('--method', method, '--rate', '5000',
+                                                      '--duration', '2', '-q'))
     times = [p[3] for p in stamps(path)]
     gaps = sorted(b - a for a, b in zip(times, times[1:]))
     expect(all(g >= 0 for g in gaps), '%s: send times never step back' % method)
