@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,13 +17,11 @@
 #include "engine/interfaces.h"
 #include "engine/sources/block_walk.h"
 
-
 #define BUFFER_DEFAULT (8u << 20)
 #define SPANS_BATCHED 64  /* times 64 packets: 4096 can wait for the writer */
 #define SPANS_SINGLE 4096
 #define DRAIN_MS 2000     /* an upper bound: empty() knows better */
-#define CONTROL_SIZE                                                                                                   \
-	(CMSG_SPACE(sizeof(struct tpacket_auxdata)) + CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(64))
+#define CONTROL_SIZE (CMSG_SPACE(sizeof(struct tpacket_auxdata)) + CMSG_SPACE(sizeof(struct timespec)) + 64)
 
 struct rawsocket {
 	struct source source;
@@ -49,6 +46,7 @@ struct rawsocket {
 	uint64_t handed_out;
 	uint64_t calls;
 	uint32_t held_most;
+	bool down; /* the interface went; what it had delivered is still to be read */
 };
 
 static struct rawsocket *self(struct source *source)
@@ -277,10 +275,15 @@ static int rawsocket_rx_burst(struct source *source, struct frame *frames, unsig
 		return 0; /* the writer has them all: the socket's buffer absorbs, and counts what it cannot */
 	span = raw->free_spans[raw->free_count - 1];
 	count = receive(raw, span, max < raw->batch ? max : raw->batch);
+	if (count == -ENETDOWN) {
+		/* kernel: recvmmsg reports the socket's error once, before what still lies in the queue. */
+		raw->down = true;
+		return 0;
+	}
+	if (count == -EAGAIN && raw->down)
+		return -ENETDOWN;
 	if (count == -EAGAIN || count == -EINTR || count == 0)
 		return 0;
-	if (count == -ENETDOWN)
-		return count;
 	if (count < 0)
 		return error_set_errno(&source->error, count, "cannot read from %s", raw->device.name);
 	raw->free_count--;
@@ -305,13 +308,19 @@ static bool rawsocket_empty(struct source *source)
 {
 	uint8_t byte;
 
-	return recv(source->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+	if (recv(source->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+		return false;
+	if (errno == ENETDOWN)
+		self(source)->down = true; /* the look took the error away */
+	return errno == EAGAIN;
 }
 
 static bool rawsocket_arm(struct source *source)
 {
 	/* Edge-triggered: what came between the last read and epoll_wait rang already. */
-	return self(source)->free_count > 0 && !rawsocket_empty(source);
+	struct rawsocket *raw = self(source);
+
+	return raw->free_count > 0 && (raw->down || !rawsocket_empty(source));
 }
 
 /* --- troubles --------------------------------------------------------------------------------- */
@@ -323,8 +332,10 @@ static int rawsocket_check(struct source *source)
 
 	if (getsockopt(source->fd, SOL_SOCKET, SO_ERROR, &pending, &length) < 0)
 		return -errno;
+	if (pending == ENETDOWN)
+		self(source)->down = true; /* rx_burst says so when the queue is empty */
 	if (pending == 0 || pending == ENETDOWN)
-		return -pending;
+		return 0;
 	return error_set_errno(&source->error, -pending, "%s failed", self(source)->device.name);
 }
 
@@ -355,6 +366,7 @@ static int rawsocket_reopen(struct source *source)
 	read_counters(raw);
 	close(source->fd);
 	source->fd = fd;
+	raw->down = false;
 	result = let_in(raw, &source->error);
 	return result == -ENODEV || result == -ENETDOWN ? -EAGAIN : result;
 }
