@@ -287,6 +287,8 @@ static enum decode_next decode_tunnels(struct decode *d, enum decode_next next)
 		return decode_erspan(d);
 	case NEXT_ETHERIP:
 		return decode_etherip(d);
+	case NEXT_ETHERNET_IP:
+		return decode_ethernet_ip(d);
 	case NEXT_MPLS_IP:
 		return decode_mpls_ip(d);
 	case NEXT_VXLAN:

@@ -73,6 +73,7 @@ enum decode_next {
 	NEXT_GRE,
 	NEXT_ERSPAN,
 	NEXT_ETHERIP,
+	NEXT_ETHERNET_IP,
 	NEXT_MPLS_IP,
 	NEXT_VXLAN,
 	NEXT_VXLAN_GPE,
@@ -232,6 +233,7 @@ enum decode_next decode_ipip(struct decode *d);
 enum decode_next decode_gre(struct decode *d);
 enum decode_next decode_erspan(struct decode *d);
 enum decode_next decode_etherip(struct decode *d);
+enum decode_next decode_ethernet_ip(struct decode *d);
 enum decode_next decode_mpls_ip(struct decode *d);
 enum decode_next decode_vxlan(struct decode *d);
 enum decode_next decode_vxlan_gpe(struct decode *d);

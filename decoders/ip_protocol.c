@@ -61,6 +61,8 @@ enum decode_next decode_protocol(struct decode *d, uint8_t protocol)
 		return NEXT_UDPLITE;
 	case 137:
 		return NEXT_MPLS_IP;
+	case 143:
+		return NEXT_ETHERNET_IP;
 	default:
 		return d->record->layers & LAYER_IPV6 ? extension(protocol) : NEXT_L4_OTHER;
 	}
@@ -126,6 +128,12 @@ enum decode_next decode_l4_other(struct decode *d)
 	d->record->l4_offset = decode_offset16(offset);
 	checksum_none(d);
 	return NEXT_END;
+}
+
+enum decode_next decode_ethernet_ip(struct decode *d)
+{
+	checksum_none(d);
+	return decode_tunnel(d, TUNNEL_ETHERNET, false, 0) ? NEXT_ETHERNET : NEXT_END;
 }
 
 /* RFC 2003, RFC 4213 3, RFC 2473. */

@@ -89,11 +89,14 @@ static void ipv4_record(struct record *record, const uint8_t *header, uint32_t o
 enum decode_next decode_ipv4(struct decode *d)
 {
 	uint32_t offset = d->cursor.at;
-	const uint8_t *header = decode_take(d, 20, STATUS_MALFORMED_L3);
+	const uint8_t *header = cursor_look(&d->cursor, 1);
 	uint32_t header_length, total_length;
 	struct cursor options;
 	struct record *record;
 
+	if (header != NULL && header[0] >> 4 == 6) /* announced as IPv4 by a sender that mixes both */
+		return NEXT_IPV6;
+	header = decode_take(d, 20, STATUS_MALFORMED_L3);
 	if (header == NULL)
 		return NEXT_END;
 	header_length = (header[0] & 15u) * 4;

@@ -119,6 +119,7 @@ enum decode_next decode_ipv6_options(struct decode *d)
 	length = (header[1] + UINT32_C(1)) * 8;
 	decode_trace_at(d, d->protocol == HEADER_HOP_BY_HOP ? "IPv6 hop-by-hop options" : "IPv6 destination options",
 			offset, length);
+	d->record->ip_protocol = header[0]; /* known, also when the rest is missing */
 	options = d->cursor;
 	options.at = offset + 2;
 	if (!decode_skip(d, length - 8, STATUS_MALFORMED_L3))
@@ -159,6 +160,7 @@ enum decode_next decode_ipv6_routing(struct decode *d)
 	d->record->layers |= LAYER_IPV6_EXT;
 	length = (header[1] + UINT32_C(1)) * 8;
 	decode_trace_at(d, header[2] == ROUTING_SEGMENTS ? "IPv6 segment routing" : "IPv6 routing", offset, length);
+	d->record->ip_protocol = header[0];
 	if (!decode_skip(d, length - 8, STATUS_MALFORMED_L3))
 		return NEXT_END;
 	if (header[3] != 0)
@@ -227,6 +229,7 @@ enum decode_next decode_ah(struct decode *d)
 	}
 	d->record->layers |= LAYER_AH;
 	decode_trace_at(d, "AH", offset, length);
+	d->record->ip_protocol = header[0];
 	if (!decode_skip(d, length - 12, STATUS_MALFORMED_L3))
 		return NEXT_END;
 	decode_payload(d);

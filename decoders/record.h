@@ -185,6 +185,7 @@ enum tunnel_type {
 	TUNNEL_MPLS_UDP = 21,
 	TUNNEL_MPLS_GRE = 22,
 	TUNNEL_ETHERIP = 23,
+	TUNNEL_ETHERNET = 24, /* directly in IP: SRv6, RFC 8986 4.9 */
 };
 
 #define RECORD_AT(field, offset)                                                               \

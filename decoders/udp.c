@@ -67,19 +67,46 @@ static enum decode_next by_port(uint16_t port)
 	}
 }
 
-/* The destination port names the tunnel. The source port does so only for answers (L2TP, GTP-U
- * echoes, Teredo, ESP through a NAT), and not when the destination is a well-known service: a
- * resolver may well ask from port 4789. */
+/* Services below the tunnels' ports that are as likely to talk to an arbitrary port. */
+static bool service(uint16_t port)
+{
+	switch (port) {
+	case 1194: /* OpenVPN */
+	case 1645: /* RADIUS */
+	case 1646:
+	case 1812:
+	case 1813:
+	case 1900: /* SSDP */
+	case 2055: /* NetFlow */
+	case 2123: /* GTP-C */
+	case 3478: /* STUN */
+	case 3702: /* WS-Discovery */
+	case 3784: /* BFD */
+	case 4739: /* IPFIX */
+	case 5060: /* SIP */
+	case 5353: /* mDNS */
+	case 5355: /* LLMNR */
+		return true;
+	default:
+		return port < 1024;
+	}
+}
+
+/* A tunnel's port may be on either side: answers (L2TP, GTP-U echoes, Teredo, ESP through a NAT)
+ * come from it. But it may also be the port from which a client happened to ask a resolver. So
+ * the lower port decides where it is a service, as it does in other analysers. */
 enum decode_next decode_udp_ports(const struct decode_options *options, uint16_t src_port, uint16_t dst_port)
 {
+	uint16_t low = src_port < dst_port ? src_port : dst_port;
+	uint16_t high = src_port < dst_port ? dst_port : src_port;
 	enum decode_next next = by_option(&options->ports, dst_port);
 
 	if (next == NEXT_END)
 		next = by_option(&options->ports, src_port);
 	if (next == NEXT_END)
-		next = by_port(dst_port);
-	if (next == NEXT_END && dst_port >= 1024)
-		next = by_port(src_port);
+		next = by_port(low);
+	if (next == NEXT_END && !service(low))
+		next = by_port(high);
 	return next;
 }
 
