@@ -1,7 +1,6 @@
 #include "engine/interfaces.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <linux/if_arp.h>
@@ -330,25 +329,19 @@ int interfaces_counters(const char *name, uint64_t *rx_dropped, uint64_t *rx_mis
 	return result;
 }
 
-/* libpcap's figure of merit (pcap.c, get_figure_of_merit): what is up and running first, "any" before
- * loopback, then the number in the name. */
+/* tcpdump's order: what is up and running first, "any" before loopback; else as the kernel counts them. */
 static uint32_t rank(const struct interfaces_entry *entry)
 {
-	const char *digits = entry->name + strlen(entry->name);
 	uint32_t value = 0;
 
-	while (digits > entry->name && isdigit((unsigned char)digits[-1]))
-		digits--;
-	if (*digits != '\0')
-		value = (uint32_t)strtoul(digits, NULL, 10) & 0x00ffffff;
-	if (entry->index == 0)
-		value = 0x08000000;
 	if (!(entry->flags & IFF_RUNNING))
-		value |= 0x80000000;
+		value |= 8;
 	if (!(entry->flags & IFF_UP))
-		value |= 0x40000000;
+		value |= 4;
 	if (entry->flags & IFF_LOOPBACK)
-		value |= 0x10000000;
+		value |= 2;
+	if (entry->index == 0)
+		value |= 1;
 	return value;
 }
 

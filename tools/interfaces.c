@@ -14,16 +14,17 @@ static void print_flags(uint32_t flags)
 	} names[] = {
 		{ IFF_UP, "up" }, { IFF_RUNNING, "running" }, { IFF_LOOPBACK, "loopback" },
 	};
-	const char *between = "";
+	const char *between;
 
-	fputs(" [", stdout);
+	fputs(flags & IFF_UP ? " [" : " [down", stdout);
+	between = flags & IFF_UP ? "" : ", ";
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (!(flags & names[i].flag))
 			continue;
 		printf("%s%s", between, names[i].name);
 		between = ", ";
 	}
-	fputs(flags & IFF_UP ? "]" : "down]", stdout);
+	putchar(']');
 }
 
 static void print_entry(unsigned number, const struct interfaces_entry *entry)

@@ -1,5 +1,6 @@
 #include "engine/filter/filter.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ int filter_take(const char *text, struct pcap *handle, uint32_t netmask, struct 
 	struct filter_program *taken;
 
 	*program = NULL;
-	if (pcap_compile(handle, &compiled, text, 1, netmask) != 0) {
+	if (pcap_compile(handle, &compiled, text, 1, ntohl(netmask)) != 0) {
 		error_set(error, -EINVAL, "the filter '%.80s' does not parse: %.120s", text, pcap_geterr(handle));
 		error_hint(error, "man pcap-filter describes the language");
 		return -EINVAL;
