@@ -9,6 +9,7 @@
 #ifndef WEIR_ENGINE_OUTPUT_H
 #define WEIR_ENGINE_OUTPUT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,9 +28,13 @@ struct output_options {
 	bool no_part;        /* write under the final name from the start */
 	size_t buffer_size;  /* bytes of one buffer, a multiple of 4096; 0: 1 MiB */
 	unsigned buffers;    /* 2 to 64; 0: 8 */
+	const _Atomic bool *cancel; /* set by another thread: stop waiting for space and fail; NULL: never */
+	_Atomic bool *waiting;      /* true while a write waits for space; NULL: nobody asks */
 };
 
-/* Opens path for writing; "-" is stdout. On failure *error names the cause and *output is NULL. */
+/* Opens path for writing; "-" is stdout. A path that is being written already is refused (a lock on the
+ * .part). SIGPIPE and SIGXFSZ must be ignored by the process, so that their errors come back here.
+ * On failure *error names the cause and *output is NULL. */
 int output_open(const char *path, const struct output_options *options, struct output **output, struct error *error);
 
 /* At least length (at most OUTPUT_RESERVE_MAX) writable bytes at the end of what was committed, or NULL with
@@ -46,7 +51,7 @@ int output_write(struct output *output, const void *data, size_t length);
 int output_flush(struct output *output);
 
 /* Overwrites bytes that were already written: a header with figures known at the end. Only before
- * output_finish; -ESPIPE when the output cannot seek. */
+ * output_finish; -ESPIPE when the output cannot seek, -EINVAL beyond what was committed. */
 int output_patch(struct output *output, uint64_t offset, const void *data, size_t length);
 
 bool output_seekable(const struct output *output);
@@ -60,8 +65,15 @@ int output_error(const struct output *output, struct error *error);
 /* Writes the rest, syncs (fdatasync, regular files), renames away .part. 0 or -errno. */
 int output_finish(struct output *output, struct error *error);
 
-/* Frees. Safe on NULL and on a half-built one. Without a successful output_finish the .part stays. */
+/* Frees. Safe on NULL and on a half-built one. Without a successful output_finish the .part stays, with
+ * all that was committed if it can still be written, and cut at the first hole that a failed write left. */
 void output_close(struct output *output);
+
+/* There is nothing in it worth keeping: output_close without output_finish removes the .part. */
+void output_discard(struct output *output);
+
+/* True when a person reads along: a terminal. */
+bool output_is_terminal(const struct output *output);
 
 /* "io_uring+O_DIRECT", "io_uring", "pwrite", "write": for people. */
 const char *output_method(const struct output *output);

@@ -12,6 +12,7 @@
 #ifndef WEIR_ENGINE_SINK_H
 #define WEIR_ENGINE_SINK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -78,6 +79,7 @@ struct sink {
 	_Atomic uint64_t written;   /* of these, written; the engine counts a successful write as all but shed */
 	_Atomic uint64_t shed;      /* of these, given up by the sink itself (network sinks) */
 	_Atomic uint64_t bytes;     /* bytes written */
+	_Atomic bool waiting;       /* write is waiting for space (--on-full wait); (writer) writes, any thread reads */
 	struct error error;
 	struct source_counter events[SOURCE_COUNTERS]; /* named figures for the ledger, set in finish */
 	unsigned event_count;
@@ -95,6 +97,7 @@ struct sink_options {
 	bool wait_when_full;       /* --on-full wait */
 	bool show_payload;         /* text formats that print payload bytes (tcp) */
 	bool no_direct;            /* do not use O_DIRECT */
+	const _Atomic bool *cancel; /* set by another thread: stop waiting for space and fail; NULL: never */
 };
 
 /* Opens what a -w argument names: by prefix ("ndjson:-", "csv:x", "kafka://...") or by extension.

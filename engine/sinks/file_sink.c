@@ -1,0 +1,90 @@
+#include "engine/sinks/file_sink.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int file_sink_open(size_t size, const struct sink_ops *ops, const char *target, const struct sink_options *options,
+		   struct file_sink **made, struct error *error)
+{
+	struct file_sink *file = calloc(1, size);
+	struct output_options output_options = {
+		.no_direct = options->no_direct,
+		.flush_each = options->flush_each,
+		.wait_when_full = options->wait_when_full,
+		.cancel = options->cancel,
+	};
+	int code;
+
+	*made = NULL;
+	if (file == NULL)
+		return error_set_errno(error, -ENOMEM, "cannot open %s", target);
+	output_options.waiting = &file->sink.waiting;
+	code = output_open(target, &output_options, &file->output, error);
+	if (code < 0) {
+		free(file);
+		return code;
+	}
+	file->sink.ops = ops;
+	*made = file;
+	return 0;
+}
+
+int file_sink_open_binary(size_t size, const struct sink_ops *ops, const char *target,
+			  const struct sink_options *options, struct file_sink **made, struct error *error)
+{
+	int code = file_sink_open(size, ops, target, options, made, error);
+
+	if (code < 0 || !output_is_terminal((*made)->output))
+		return code;
+	file_sink_close(&(*made)->sink);
+	*made = NULL;
+	error_set(error, -ENOTTY, "%s output is not for a terminal", ops->name);
+	return error_hint(error, "send it to a file or a pipe");
+}
+
+int file_sink_done(struct file_sink *file)
+{
+	struct sink *sink = &file->sink;
+
+	atomic_store_explicit(&sink->bytes, output_offset(file->output), memory_order_relaxed);
+	return output_error(file->output, NULL) == 0 ? 0 : output_error(file->output, &sink->error);
+}
+
+int file_sink_no_packet(struct file_sink *file)
+{
+	struct error *error = &file->sink.error;
+
+	error_set(error, -ENODATA, "%s output needs the packets' bytes, and these records come without", file->sink.ops->name);
+	return error_hint(error, "read the capture that they were made from, or write records, ndjson or csv");
+}
+
+int file_sink_flush(struct sink *sink)
+{
+	struct file_sink *file = (struct file_sink *)sink;
+
+	output_flush(file->output);
+	return file_sink_done(file);
+}
+
+int file_sink_finish(struct sink *sink, const struct ledger *ledger)
+{
+	struct file_sink *file = (struct file_sink *)sink;
+
+	(void)ledger;
+	output_finish(file->output, &sink->error);
+	return file_sink_done(file);
+}
+
+void file_sink_close(struct sink *sink)
+{
+	struct file_sink *file = (struct file_sink *)sink;
+
+	if (file == NULL)
+		return;
+	/* A run that failed before its first packet leaves no .part behind. */
+	if (atomic_load_explicit(&sink->offered, memory_order_relaxed) == 0)
+		output_discard(file->output);
+	output_close(file->output);
+	free(file);
+}
