@@ -1,0 +1,34 @@
+#!/bin/sh
+# Installs what packages.txt lists and the machine lacks. Usage: install.sh run|test
+# run: the first part of the list (to build, and to show a capture); test: all of it.
+set -eu
+cd "$(dirname "$0")/.."
+
+list() {
+	case "$1" in
+	run) sed '/^# --- tests/,$d' packages.txt ;;
+	*) cat packages.txt ;;
+	esac | sed 's/#.*//' | tr -s ' \t' '\n' | grep -v '^$'
+}
+
+missing=
+for package in $(list "${1:-test}"); do
+	status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
+	[ "$status" = "install ok installed" ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "weir: these Debian packages are missing:$missing (as root: apt-get install$missing)" >&2
+	exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# A list that is a few days old names packages that the mirror no longer has.
+if ! { apt-get update -q && apt-get install -y -q --no-install-recommends $missing; } >"$log" 2>&1; then
+	tail -n 20 "$log" >&2
+	echo "weir: apt-get could not install$missing (its last words are above)" >&2
+	exit 1
+fi

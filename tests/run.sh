@@ -1,0 +1,66 @@
+#!/bin/sh
+# The whole test run, in three builds: as released, with address and undefined-behaviour sanitizers, and with
+# the thread sanitizer. Ends with one line "N passed, N failed, N skipped".
+set -u
+cd "$(dirname "$0")/.."
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
+
+passed=0 failed=0 skipped=0
+
+# Adds a build directory's results to the sums and names what did not pass.
+count() {
+	python3 - "$1" <<'P'
+import json, sys
+passed = failed = skipped = 0
+for line in open(sys.argv[1] + '/meson-logs/testlog.json'):
+    test = json.loads(line)
+    result = test['result']
+    if result == 'OK':
+        passed += 1
+    elif result == 'SKIP':
+        skipped += 1
+        words = [w for w in (test.get('stdout') or '').splitlines() if 'skip' in w.lower()]
+        print('skipped: %s: %s' % (test['name'], words[-1] if words else 'no reason given'), file=sys.stderr)
+    else:
+        failed += 1
+        print('FAILED: %s (%s)' % (test['name'], result), file=sys.stderr)
+        for stream in 'stdout', 'stderr':
+            for word in (test.get(stream) or '').splitlines()[-40:]:
+                print('    ' + word, file=sys.stderr)
+print(passed, failed, skipped)
+P
+}
+
+# build NAME, suites to run (empty: all), meson options...
+stage() {
+	directory=$1 suites=$2
+	shift 2
+	echo "== $directory"
+	if ! tests/build.sh "$directory" "$@"; then
+		failed=$((failed + 1))
+		return
+	fi
+	select=
+	for suite in $suites; do
+		select="$select --suite $suite"
+	done
+	rm -f "$directory/meson-logs/testlog.json"
+	PATH=/usr/bin:$PATH meson test -C "$directory" --no-rebuild --num-processes 2 $select </dev/null |
+		grep -vE '^(ninja:|$)' | grep -E '^ *[0-9]+/[0-9]+' || true
+	if [ ! -s "$directory/meson-logs/testlog.json" ]; then
+		echo "FAILED: no test ran in $directory" >&2
+		failed=$((failed + 1))
+		return
+	fi
+	set -- $(count "$directory")
+	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+}
+
+stage build ''
+stage build-asan 'unit' -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Db_lundef=false
+stage build-tsan 'threads' -Db_sanitize=thread -Dbuildtype=debugoptimized -Db_lundef=false
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,139 @@
+/* weir capture: packets from live interfaces.
+ *
+ * This file is the order of things: parse, enter the namespace, open outputs, open the rings, drop
+ * privileges, run. A reader who wants to follow one packet goes on with engine/engine.c.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/interfaces.h"
+#include "engine/netns.h"
+#include "engine/privilege.h"
+#include "tools/backends.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "tools/interfaces.h"
+#include "tools/run.h"
+
+#define HEADERS_ONLY_DEFAULT 512
+
+/* When no output needs the packets' bytes the kernel copies headers only. */
+static struct source_options effective_options(const struct run *run)
+{
+	const struct run_options *options = run->options;
+	struct source_options source = options->source;
+	uint32_t headers = options->headers_only != 0 ? options->headers_only : HEADERS_ONLY_DEFAULT;
+
+	source.filter = run->filter;
+	if (run_needs(run) != SINK_NEEDS_RECORD || options->decode.verify_checksums)
+		return source;
+	source.headers_only = true;
+	if (headers < source.snap_length)
+		source.snap_length = headers;
+	return source;
+}
+
+static int open_interfaces(struct run *run, const char *const *names, unsigned count, char *announcement, size_t size)
+{
+	struct source_options source_options = effective_options(run);
+	size_t used = (size_t)snprintf(announcement, size, "capturing on ");
+
+	for (unsigned i = 0; i < count; i++) {
+		struct source_report report = { 0 };
+		struct error error = { 0 };
+		unsigned opened = 0;
+
+		if (backend_open(run->options, &source_options, names[i], run->interfaces,
+				 &run->sources[run->source_count], RUN_SOURCES - run->source_count, &opened, &report,
+				 &error) < 0) {
+			cli_fail(&error);
+			return error.code == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+		}
+		run->source_count += opened;
+		for (unsigned k = 0; k < report.note_count; k++)
+			cli_note("%s: %s", names[i], report.notes[k]);
+		if (used < size)
+			used += (size_t)snprintf(announcement + used, size - used, "%s%s (%s)", i > 0 ? ", " : "",
+						 names[i], report.summary);
+	}
+	return 0;
+}
+
+/* The interfaces that -i names, or tcpdump's choice. */
+static int choose_interfaces(struct run_options *options, char *fallback, size_t size)
+{
+	struct error error = { 0 };
+
+	if (options->interface_count > 0)
+		return 0;
+	if (interfaces_default(fallback, size, &error) < 0)
+		return cli_fail(&error);
+	options->interfaces[options->interface_count++] = fallback;
+	return 0;
+}
+
+static int drop_privileges(const struct run_options *options)
+{
+	struct privilege_needs needs = {
+		.reopen_sockets = !options->source.exit_on_interface_loss,
+		.user = options->user,
+	};
+	struct error error = { 0 };
+
+	for (unsigned i = 0; i < options->output_count; i++)
+		needs.outputs[needs.output_count++] = options->outputs[i];
+	return privilege_drop(&needs, &error) < 0 ? cli_fail(&error) : 0;
+}
+
+static int capture(struct run *run, struct run_options *options)
+{
+	char fallback[INTERFACE_NAME_MAX], announcement[1024];
+	struct error error = { 0 };
+	int status;
+
+	status = run_options_filter(options, options->arguments, options->argument_count, &run->filter);
+	if (status != 0)
+		return status;
+	if (options->netns != NULL && netns_enter(options->netns, &error) < 0)
+		return cli_fail(&error);
+	status = choose_interfaces(options, fallback, sizeof fallback);
+	if (status == 0)
+		status = run_open_sinks(run);
+	if (status == 0)
+		status = open_interfaces(run, options->interfaces, options->interface_count, announcement,
+					 sizeof announcement);
+	if (status == 0)
+		status = drop_privileges(options);
+	if (status != 0)
+		return status;
+	run->announcement = announcement;
+	return run_go(run);
+}
+
+int weir_capture(int argc, char **argv)
+{
+	struct run_options options;
+	struct run run;
+	int status = run_options_parse(RUN_CAPTURE, argc, argv, &options);
+
+	if (status != 0)
+		return status;
+	if (options.help) {
+		run_options_help(RUN_CAPTURE);
+		return 0;
+	}
+	if (options.list_interfaces) {
+		struct error error = { 0 };
+
+		if (options.netns != NULL && netns_enter(options.netns, &error) < 0)
+			return cli_fail(&error);
+		return cli_list_interfaces();
+	}
+	status = run_create(&options, &run);
+	if (status != 0)
+		return status;
+	status = capture(&run, &options);
+	run_close(&run);
+	return status;
+}
