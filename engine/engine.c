@@ -406,10 +406,12 @@ int engine_wait(struct engine *engine, int timeout_ms)
 	return poll(&poll_done, 1, timeout_ms) > 0;
 }
 
-int engine_result(const struct engine *engine, struct error *error)
+int engine_result(struct engine *engine, struct error *error)
 {
+	pthread_mutex_lock(&engine->lock);
 	*error = engine->failure;
-	return engine->failure.code;
+	pthread_mutex_unlock(&engine->lock);
+	return error->code;
 }
 
 void engine_notes(struct engine *engine, void (*note)(void *context, const char *text), void *context)

@@ -59,7 +59,7 @@ void engine_abort(struct engine *engine);
 int engine_ledger(struct engine *engine, struct ledger *ledger);
 
 /* After the end: 0, or why the run failed (a sink that could not write, a source that broke). */
-int engine_result(const struct engine *engine, struct error *error);
+int engine_result(struct engine *engine, struct error *error);
 
 /* Interfaces that went away and came back since the last call: calls note for each, control thread. */
 void engine_notes(struct engine *engine, void (*note)(void *context, const char *text), void *context);

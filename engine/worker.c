@@ -223,7 +223,7 @@ static void fill_record(struct worker *worker, const struct frame *frame, struct
 /* A burst's frames into the queue. False: aborted. */
 static bool take_burst(struct worker *worker, const struct frame *frames, unsigned count)
 {
-	uint64_t walked = 0, records = 0, filtered = 0, cut = 0, wire_bytes = 0;
+	uint64_t records = 0, filtered = 0, cut = 0, wire_bytes = 0;
 	bool going = true;
 
 	for (unsigned i = 0; i < count && going; i++) {
@@ -232,7 +232,6 @@ static bool take_burst(struct worker *worker, const struct frame *frames, unsign
 		if (!(frame->flags & FRAME_NO_PACKET)) {
 			struct record *slot;
 
-			walked++;
 			if (!frame_matches(worker, frame)) {
 				filtered++;
 			} else if ((slot = next_slot(worker)) != NULL) {
@@ -250,7 +249,7 @@ static bool take_burst(struct worker *worker, const struct frame *frames, unsign
 			going = end_span(worker, frame->span);
 	}
 	commit_slots(worker);
-	add(&worker->counters.walked, walked);
+	add(&worker->counters.walked, records + filtered);
 	add(&worker->counters.records, records);
 	add(&worker->counters.filtered, filtered);
 	if (cut > 0)
