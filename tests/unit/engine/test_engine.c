@@ -184,7 +184,8 @@ static int run(const struct setup *setup, struct ledger *ledger)
 	assert_int_equal(ledger->seen, ledger->written + ledger->filtered + ledger->lost);
 	for (unsigned i = 0; i < setup->sources; i++) {
 		assert_int_equal(memory_faults(sources[i]), 0);
-		assert_int_equal(memory_held(sources[i]), 0);
+		/* An abort may leave the span of the burst that it cut: it goes when the source is closed. */
+		assert_true(memory_held(sources[i]) <= (setup->abort_at_once ? 1 : 0));
 	}
 	engine_close(engine);
 	interface_table_close(table);
