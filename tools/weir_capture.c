@@ -4,17 +4,19 @@
  * privileges, run. A reader who wants to follow one packet goes on with engine/engine.c.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/interfaces.h"
 #include "engine/netns.h"
 #include "engine/privilege.h"
 #include "tools/backends.h"
 #include "tools/cli.h"
-#include "tools/commands.h"
 #include "tools/interfaces.h"
 #include "tools/run.h"
+#include "tools/weir_capture.h"
 
 #define HEADERS_ONLY_DEFAULT 512
 
@@ -61,34 +63,56 @@ static int open_interfaces(struct run *run, const char *const *names, unsigned c
 }
 
 /* The interfaces that -i names, or tcpdump's choice. */
-static int choose_interfaces(struct run_options *options, char *fallback, size_t size)
+static int choose_interfaces(struct run_options *options, char fallback[IF_NAMESIZE])
 {
 	struct error error = { 0 };
 
 	if (options->interface_count > 0)
 		return 0;
-	if (interfaces_default(fallback, size, &error) < 0)
+	if (interfaces_default(fallback, &error) < 0)
 		return cli_fail(&error);
 	options->interfaces[options->interface_count++] = fallback;
 	return 0;
 }
 
+/* The file behind a -w argument as it is named while it is written. False: no file. */
+static bool part_name(const char *spec, char *path, size_t size)
+{
+	size_t prefix = strcspn(spec, ":/");
+
+	if (strstr(spec, "://") != NULL)
+		return false;
+	if (spec[prefix] == ':')
+		spec += prefix + 1;
+	if (strcmp(spec, "-") == 0 || spec[0] == '\0')
+		return false;
+	snprintf(path, size, "%s.part", spec);
+	return access(path, F_OK) == 0;
+}
+
 static int drop_privileges(const struct run_options *options)
 {
+	char paths[RUN_OUTPUTS][PATH_MAX];
+	const char *outputs[RUN_OUTPUTS];
 	struct privilege_needs needs = {
-		.reopen_sockets = !options->source.exit_on_interface_loss,
+		.packet_sockets = !options->source.exit_on_interface_loss,
 		.user = options->user,
+		.outputs = outputs,
 	};
 	struct error error = { 0 };
 
-	for (unsigned i = 0; i < options->output_count; i++)
-		needs.outputs[needs.output_count++] = options->outputs[i];
+	for (unsigned i = 0; i < options->output_count; i++) {
+		if (part_name(options->outputs[i], paths[needs.output_count], sizeof paths[0])) {
+			outputs[needs.output_count] = paths[needs.output_count];
+			needs.output_count++;
+		}
+	}
 	return privilege_drop(&needs, &error) < 0 ? cli_fail(&error) : 0;
 }
 
 static int capture(struct run *run, struct run_options *options)
 {
-	char fallback[INTERFACE_NAME_MAX], announcement[1024];
+	char fallback[IF_NAMESIZE], announcement[1024];
 	struct error error = { 0 };
 	int status;
 
@@ -97,7 +121,7 @@ static int capture(struct run *run, struct run_options *options)
 		return status;
 	if (options->netns != NULL && netns_enter(options->netns, &error) < 0)
 		return cli_fail(&error);
-	status = choose_interfaces(options, fallback, sizeof fallback);
+	status = choose_interfaces(options, fallback);
 	if (status == 0)
 		status = run_open_sinks(run);
 	if (status == 0)

@@ -5,8 +5,8 @@
 
 #include "engine/sources/open.h"
 #include "tools/cli.h"
-#include "tools/commands.h"
 #include "tools/run.h"
+#include "tools/weir_read.h"
 
 static bool is_file(const char *argument)
 {
