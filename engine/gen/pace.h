@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 #define PACE_BURST 64 /* packets handed over in one go at most */
-#define PACE_DEBT_NS 100000 /* what is made up for at most; PACE_BURST packets at least */
+#define PACE_DEBT_NS 1000000 /* what is made up for at most; PACE_DEBT_LEAST packets at least */
+#define PACE_DEBT_LEAST 2
 
 struct pace {
 	double interval_ns;      /* 0: as fast as it goes */
@@ -27,8 +28,8 @@ static inline void pace_start(struct pace *pace, double rate_pps, uint64_t now_n
 {
 	*pace = (struct pace){ .interval_ns = rate_pps > 0 ? 1e9 / rate_pps : 0, .start_ns = now_ns };
 	pace->debt_packets = (uint64_t)(rate_pps * PACE_DEBT_NS / 1e9);
-	if (pace->debt_packets < PACE_BURST)
-		pace->debt_packets = PACE_BURST;
+	if (pace->debt_packets < PACE_DEBT_LEAST)
+		pace->debt_packets = PACE_DEBT_LEAST;
 }
 
 /* How many packets are due now, at most PACE_BURST; pace_sent says how many went. */

@@ -149,8 +149,8 @@ int xdp_live_open(unsigned ifindex, bool out, const struct shape *shape, double 
 	status = make_map(live, shape, error);
 	if (status == 0) {
 		live->state->interval = rate_pps > 0 ? (uint64_t)(1e9 / rate_pps * 65536) : 0;
-		live->state->debt = rate_pps > 0 && 1e9 / rate_pps * PACE_BURST > PACE_DEBT_NS
-			? live->state->interval * PACE_BURST : (uint64_t)PACE_DEBT_NS << 16;
+		live->state->debt = rate_pps > 0 && 1e9 / rate_pps * PACE_DEBT_LEAST > PACE_DEBT_NS
+			? live->state->interval * PACE_DEBT_LEAST : (uint64_t)PACE_DEBT_NS << 16;
 		status = load_program(live, shape, rate_pps > 0, error);
 	}
 	if (status != 0) {

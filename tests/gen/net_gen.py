@@ -38,7 +38,7 @@ def expect(truth, text):
 def capture_once(interface, path, send):
     """Runs tcpdump while send() runs, and until it has written all that was sent; returns send's result."""
     dump = subprocess.Popen(['ip', 'netns', 'exec', NETNS, 'tcpdump', '-i', interface, '-w', path,
-                             '-Z', 'root', '-B', '32768', '-U', '-j', 'host', '--immediate-mode'],
+                             '-Z', 'root', '-B', '32768', '-U', '-j', 'host', '-s', '2000'],
                             stderr=subprocess.PIPE, text=True)
     while 'listening' not in dump.stderr.readline():
         pass
@@ -53,8 +53,8 @@ def capture_once(interface, path, send):
 
 
 def capture_during(interface, path, send):
-    """capture_once, again when the busy host's own backlog overflowed: then the packets never got to g1, which
-    the generator tells by the interface's counter."""
+    """capture_once, again when the busy host's own backlog overflowed: then the packets never got to g1,
+    which the generator tells by the interface's counter."""
     for _ in range(5):
         result = capture_once(interface, path, send)
         if result['interface_tx_dropped'] == 0:
@@ -132,9 +132,12 @@ def masked(frame, at):
     """The frame without what must differ between runs: the time, and the checksum over it."""
     kept = bytearray(frame)
     kept[at + 10:at + 18] = bytes(8)
-    udp = struct.unpack_from('>H', frame, at - 4)[0] == len(frame) - at + 8
-    tcp = frame[at - 8] == 0x50 and frame[at - 7] == 0x10
-    checksum = at - 2 if udp else at - 4 if tcp else at - 6
+    if frame[at - 8:at - 6] == b'\x50\x10':  # TCP's data offset and ACK; ports and ICMP types are others
+        checksum = at - 4
+    elif frame[at - 8:at - 6] == b'\x08\x00':  # ICMP echo request
+        checksum = at - 6
+    else:
+        checksum = at - 2
     kept[checksum:checksum + 2] = bytes(2)
     return bytes(kept)
 
@@ -177,9 +180,12 @@ def check_pace(method, listen, directory):
                '%s: half of the gaps at 200 us: %d ns' % (method, gaps[len(gaps) // 2]))
     else:
         expect(result['slipped'] > 0, '%s: the machine was busy, and it says so' % method)
-    bursts = sum(g < 2000 for g in gaps)
-    expect(bursts <= 64 * (result['slips'] + 1) + len(gaps) // 20,
-           '%s: %d of %d back to back' % (method, bursts, len(gaps)))
+    longest = run_length = 0
+    for gap in (b - a for a, b in zip(times, times[1:])):
+        run_length = run_length + 1 if gap < 2000 else 0
+        longest = max(longest, run_length)
+    # A millisecond's worth is made up for after a hold-up, 5 packets here, and no more.
+    expect(longest <= 8, '%s: at most %d packets back to back' % (method, longest + 1))
     latency = sorted(when - sent for when, _, _, sent, _, _ in stamps(path))
     expect(-50000 < latency[len(latency) // 2] < 5000000, '%s: median %d ns from stamp to capture' %
            (method, latency[len(latency) // 2]))
@@ -189,8 +195,9 @@ def check_replay(directory):
     source = os.path.join(directory, 'txring-301.pcap')
     path = os.path.join(directory, 'replay.pcap')
     result = capture_during('g1', path, lambda: gen('--replay', source, '--speed', 'max', '-q'))
-    same = [f for _, f in read_pcap(source)] == [f for _, f in read_pcap(path)]
-    expect(result['sent'] == 2000 and same, 'replay: every byte as in the file')
+    wanted, got = [f for _, f in read_pcap(source)], [f for _, f in read_pcap(path)]
+    expect(result['sent'] == 2000 and wanted == got,
+           'replay: every byte as in the file (%d sent, %d of %d arrived)' % (result['sent'], len(got), len(wanted)))
     started = time.time()
     result = gen('--replay', source, '--speed', '0.2', '-q')  # 0.1 s recorded
     expect(0.4 < result['seconds'] < 3 and time.time() - started > 0.4,
