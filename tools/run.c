@@ -54,8 +54,12 @@ int run_create(const struct run_options *options, struct run *run)
 static int open_sink(struct run *run, const char *spec)
 {
 	const struct run_options *options = run->options;
+	struct sink_options *sink_options = &run->sink_options[run->sink_count];
 	struct error error = { 0 };
-	struct sink_options sink_options = {
+	bool on_stdout = strcmp(spec, "-") == 0 ||
+			 (strlen(spec) > 2 && strcmp(spec + strlen(spec) - 2, ":-") == 0);
+
+	*sink_options = (struct sink_options){
 		.interfaces = run->interfaces,
 		.filter = run->filter,
 		.application = "weir " WEIR_VERSION,
@@ -63,17 +67,16 @@ static int open_sink(struct run *run, const char *spec)
 		.flush_each = options->flush_each,
 		.wait_when_full = options->wait_when_full,
 		.show_payload = true,
+		.cancel = &run->cancel,
 	};
-	bool on_stdout = strcmp(spec, "-") == 0 ||
-			 (strlen(spec) > 2 && strcmp(spec + strlen(spec) - 2, ":-") == 0);
 
 	if (options->format != NULL && is_text_format(options->format) && strcmp(options->format, "text") != 0)
-		sink_options.format = options->format;
+		sink_options->format = options->format;
 	if (on_stdout)
-		sink_options.colour = options->colour == COLOUR_ALWAYS ||
+		sink_options->colour = options->colour == COLOUR_ALWAYS ||
 				      (options->colour == COLOUR_AUTO && isatty(STDOUT_FILENO));
 	run->text_on_stdout |= on_stdout;
-	if (sink_open(spec, &sink_options, &run->sinks[run->sink_count], &error) < 0) {
+	if (sink_open(spec, sink_options, &run->sinks[run->sink_count], &error) < 0) {
 		cli_fail(&error);
 		return error.code == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 	}
@@ -137,7 +140,7 @@ static void print_ledger(struct engine *engine)
 }
 
 /* SIGINT, SIGTERM and SIGHUP end the run in order, a second one at once; SIGUSR1 shows the ledger. */
-static void take_signals(int signal_fd, struct engine *engine, struct status *status, unsigned *ends)
+static void take_signals(struct run *run, int signal_fd, struct engine *engine, struct status *status, unsigned *ends)
 {
 	struct signalfd_siginfo info;
 
@@ -148,6 +151,7 @@ static void take_signals(int signal_fd, struct engine *engine, struct status *st
 		} else if ((*ends)++ == 0) {
 			engine_stop(engine);
 		} else {
+			atomic_store(&run->cancel, true);
 			engine_abort(engine);
 		}
 	}
@@ -187,7 +191,7 @@ static void watch(struct run *run, struct engine *engine, int signal_fd, struct 
 		if (polled[0].revents != 0)
 			return;
 		if (polled[1].revents != 0)
-			take_signals(signal_fd, engine, status, &ends);
+			take_signals(run, signal_fd, engine, status, &ends);
 		if (end_at != 0 && now >= end_at) {
 			engine_stop(engine);
 			end_at = 0;

@@ -17,6 +17,8 @@ struct run {
 	struct source *sources[RUN_SOURCES];
 	unsigned source_count;
 	struct sink *sinks[RUN_OUTPUTS + 1];
+	struct sink_options sink_options[RUN_OUTPUTS + 1]; /* of each; they live as long as the sinks */
+	_Atomic bool cancel;     /* stop waiting for space on a full disk */
 	unsigned sink_count;
 	char *filter;            /* text, NULL: none */
 	bool text_on_stdout;     /* some output writes text to stdout */
