@@ -130,15 +130,12 @@ static void savefile_stop(struct source *source)
 static void savefile_stats(struct source *source, struct source_stats *stats)
 {
 	const struct savefile *file = (const struct savefile *)source;
-	uint32_t held = 0;
 
-	for (unsigned i = 0; i < INPUT_SPANS; i++)
-		held += file->input->spans[i].state != INPUT_SPAN_FREE;
 	*stats = (struct source_stats){
 		.seen = file->packets,
 		.handed_out = file->packets,
 		.spans_total = INPUT_SPANS,
-		.spans_held_most = held,
+		.spans_held_most = file->input->held_most,
 	};
 	snprintf(stats->mode, sizeof stats->mode, "%s",
 		 file->input->gzip != NULL ? "gzip" : file->input->pollable ? "stream" : "file");

@@ -121,6 +121,16 @@ static int input_discard(struct input *input)
 	return 1;
 }
 
+static void count_held(struct input *input)
+{
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; i < INPUT_SPANS; i++)
+		held += input->spans[i].state != INPUT_SPAN_FREE;
+	if (held > input->held_most)
+		input->held_most = held;
+}
+
 /* A buffer for at least count bytes becomes the current span, with what is left of the old one at its
  * front. */
 static int input_next_buffer(struct input *input, size_t count, uint32_t *ended)
@@ -154,6 +164,7 @@ static int input_next_buffer(struct input *input, size_t count, uint32_t *ended)
 		*ended = input->current;
 	}
 	input->current = next;
+	count_held(input);
 	return 1;
 }
 
@@ -310,9 +321,31 @@ int input_open_memory(const void *bytes, size_t length, const char *name, struct
 	input->at = input->origin = bytes;
 	input->end = input->at + length;
 	input->total = length;
+	input->position = length;
 	input->spans[0].state = INPUT_SPAN_CURRENT;
 	input->finished = true;
 	*opened = input;
+	return 0;
+}
+
+int input_open_copy(const void *bytes, size_t length, const char *name, struct input **opened,
+		    struct error *error)
+{
+	uint8_t *copy = calloc(1, length > 0 ? length : 1);
+	int result;
+
+	*opened = NULL;
+	if (copy == NULL)
+		return error_set_errno(error, -ENOMEM, "%s", name);
+	if (length > 0)
+		memcpy(copy, bytes, length);
+	result = input_open_memory(copy, length, name, opened, error);
+	if (result != 0) {
+		free(copy);
+		return result;
+	}
+	(*opened)->spans[0].bytes = copy;
+	(*opened)->spans[0].size = length;
 	return 0;
 }
 

@@ -52,6 +52,7 @@ struct input {
 	uint64_t skip_left;     /* bytes to discard before the next one is at `at` */
 	struct input_span spans[INPUT_SPANS];
 	uint32_t current;
+	uint32_t held_most; /* spans in use at once, at most so far */
 	bool finished;      /* nothing comes behind end */
 	bool torn;          /* the packed data end inside a member */
 	bool blocking;      /* wait for bytes instead of answering "none now": while opening */
@@ -76,6 +77,10 @@ int input_open(const char *path, size_t window, struct input **input, struct err
 /* As input_open, over memory that the caller keeps until input_close: one span, nothing copied. */
 int input_open_memory(const void *bytes, size_t length, const char *name, struct input **input,
 		      struct error *error);
+
+/* As input_open_memory, over a copy of the bytes. */
+int input_open_copy(const void *bytes, size_t length, const char *name, struct input **input,
+		    struct error *error);
 
 /* Frees. NULL is allowed. */
 void input_close(struct input *input);
