@@ -97,6 +97,8 @@ struct sink_options {
 	bool wait_when_full;       /* --on-full wait */
 	bool show_payload;         /* text formats that print payload bytes (tcp) */
 	bool no_direct;            /* do not use O_DIRECT */
+	const char *stream_payload; /* --format streams: directory for the streams' bytes; NULL: none */
+	const char *spool_dir;     /* network sinks: what cannot be sent is kept here and sent later; NULL: it is shed */
 	const _Atomic bool *cancel; /* set by another thread: stop waiting for space and fail; NULL: never */
 };
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/sinks/arrow.h"
 #include "engine/sinks/sinks.h"
 
 const struct sink_kind sink_kinds[] = {
@@ -11,6 +12,10 @@ const struct sink_kind sink_kinds[] = {
 	{ "pcapng:", ".pcapng", pcapng_open },
 	{ "pcap:", ".pcap", pcap_open },
 	{ "records:", ".weir", records_open },
+	{ "arrow:", ".arrow", arrow_open },
+	{ "arrows:", ".arrows", arrows_open },
+	{ "arrow+text:", NULL, arrow_text_open },
+	{ "arrows+text:", NULL, arrows_text_open },
 	{ "null:", NULL, null_open },
 	{ NULL, NULL, NULL },
 };

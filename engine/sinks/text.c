@@ -7,6 +7,7 @@
 
 #include "engine/sinks/lines.h"
 #include "engine/sinks/sinks.h"
+#include "engine/sinks/streams.h"
 
 const struct text_format text_formats[] = {
 	{ "addresses", SINK_NEEDS_RECORD, 0, text_addresses },
@@ -102,7 +103,7 @@ static int unknown_format(const char *name, struct error *error)
 	for (const struct text_format *format = text_formats; format->name != NULL; format++)
 		length += (size_t)snprintf(known + length, sizeof known - length, "%s, ", format->name);
 	error_set(error, -EINVAL, "no format '%s'", name);
-	return error_hint(error, "known are %sndjson", known);
+	return error_hint(error, "known are %sndjson, streams", known);
 }
 
 int text_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
@@ -115,6 +116,8 @@ int text_open(const char *target, const struct sink_options *options, struct sin
 	*sink = NULL;
 	if (options->format != NULL && strcmp(options->format, "ndjson") == 0)
 		return ndjson_open(target, options, sink, error);
+	if (options->format != NULL && strcmp(options->format, "streams") == 0)
+		return streams_open(target, options, sink, error);
 	if (options->format != NULL)
 		format = find_format(options->format);
 	if (format == NULL)
