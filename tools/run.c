@@ -14,16 +14,28 @@
 #include "tools/cli.h"
 #include "tools/status.h"
 
-/* Formats of text.c; other names of --format are sinks of their own (ndjson, csv, streams). */
-static bool is_text_format(const char *format)
+static bool is_among(const char *name, const char *const *names)
 {
-	static const char *const names[] = { "addresses", "line", "ip", "tcp", "arp", "brief", "text" };
-
-	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (strcmp(format, names[i]) == 0)
+	for (; *names != NULL; names++) {
+		if (strcmp(name, *names) == 0)
 			return true;
 	}
 	return false;
+}
+
+/* Formats of text.c; the other names of --format are sinks of their own. */
+static bool is_text_format(const char *format)
+{
+	static const char *const names[] = { "text", "addresses", "line", "ip", "tcp", "arp", "brief", NULL };
+
+	return is_among(format, names);
+}
+
+static bool is_format(const char *format)
+{
+	static const char *const others[] = { "ndjson", "csv", "streams", NULL };
+
+	return is_text_format(format) || is_among(format, others);
 }
 
 static void run_signals(sigset_t *signals)
@@ -91,6 +103,8 @@ int run_open_sinks(struct run *run)
 	char spec[128];
 	int result;
 
+	if (options->format != NULL && !is_format(options->format))
+		return cli_usage("no format '%s' (text addresses line ip tcp arp brief ndjson csv streams)", options->format);
 	if (options->count_only)
 		return open_sink(run, "null:");
 	for (unsigned i = 0; i < options->output_count; i++) {

@@ -33,7 +33,7 @@ static const struct option_row rows[] = {
 	{ 'i', "interface", "IF", RUN_CAPTURE, "capture on IF; may be repeated; any: all (default: the first that is up)" },
 	{ 'D', "list-interfaces", NULL, RUN_CAPTURE, "list the interfaces and exit" },
 	{ 'w', "write", "OUT", BOTH, "write to OUT, by extension (.pcapng .pcap .ndjson .csv .weir) or prefix (ndjson:-); may be repeated" },
-	{ OPT_FORMAT, "format", "F", BOTH, "text format: addresses, line, ip, tcp, arp, brief, ndjson, csv" },
+	{ OPT_FORMAT, "format", "F", BOTH, "on stdout: text, addresses, line, ip, tcp, arp, brief, ndjson, csv, streams" },
 	{ 'c', "packets", "N", BOTH, "stop after N packets (read: without N, only count)" },
 	{ OPT_COUNT, "count", NULL, RUN_READ, "print only how many packets match" },
 	{ OPT_DURATION, "duration", "S", RUN_CAPTURE, "stop after S seconds" },

@@ -215,7 +215,9 @@ int filter_live_compile(const char *text, const struct interfaces_entry *interfa
 		}
 		result = try_kernel(live->kernel, &refused);
 		if (result != 0 && !refused) {
-			result = error_set_errno(error, result, "cannot open a packet socket");
+			error_set_errno(error, result, "cannot open a packet socket");
+			if (result == -EPERM || result == -EACCES)
+				error_hint(error, "run as root, or give the program the right: setcap cap_net_raw+ep");
 			goto end;
 		}
 		if (refused && program != NULL)
