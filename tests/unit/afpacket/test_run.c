@@ -1,0 +1,546 @@
+/* From the first packet to the last: nothing from before the start, nothing twice, every loss counted; rings
+ * of all sizes; interfaces that go away and come back. Packets carry sequence numbers. */
+#include "fixture.h"
+
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/clock.h"
+#include "engine/sources/afpacket.h"
+
+/* Sends sequence-numbered UDP of changing flows until told to end. */
+struct flooder {
+	pthread_t thread;
+	const char *interface;
+	uint8_t mark;               /* in the last byte of the frame */
+	unsigned pause_us;
+	_Atomic uint32_t sent;
+	_Atomic bool end;
+};
+
+static void *flood(void *context)
+{
+	struct flooder *flooder = context;
+	uint8_t frame[FIXTURE_FRAME_MOST];
+	int fd = fixture_sender();
+
+	while (!atomic_load(&flooder->end)) {
+		uint32_t sequence = atomic_load(&flooder->sent);
+		size_t length = fixture_udp(frame, 64, sequence, (uint16_t)(1000 + sequence % 61), 53);
+
+		frame[length - 1] = flooder->mark;
+		fixture_send(fd, flooder->interface, frame, length);
+		atomic_store(&flooder->sent, sequence + 1);
+		if (flooder->pause_us > 0 && sequence % 32 == 0)
+			usleep(flooder->pause_us);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void flooder_start(struct flooder *flooder, const char *interface, uint8_t mark, unsigned pause_us)
+{
+	*flooder = (struct flooder){ .interface = interface, .mark = mark, .pause_us = pause_us };
+	assert_int_equal(pthread_create(&flooder->thread, NULL, flood, flooder), 0);
+}
+
+static uint32_t flooder_stop(struct flooder *flooder)
+{
+	atomic_store(&flooder->end, true);
+	pthread_join(flooder->thread, NULL);
+	return atomic_load(&flooder->sent);
+}
+
+static uint32_t sequence_of(const struct fixture_frame *frame)
+{
+	uint32_t sequence;
+
+	memcpy(&sequence, frame->bytes + FIXTURE_SEQUENCE_AT, sizeof sequence);
+	return sequence;
+}
+
+/* Counts of each sequence number; fails on one that is there twice. Returns how many there are from first on. */
+static uint64_t check_once(const struct fixture_capture *capture, uint32_t sent, uint32_t first)
+{
+	uint8_t *times = calloc(sent, 1);
+	uint64_t there = 0;
+
+	assert_non_null(times);
+	for (size_t i = 0; i < capture->count; i++) {
+		uint32_t sequence = sequence_of(&capture->frames[i]);
+
+		assert_true(sequence < sent);
+		if (++times[sequence] > 1)
+			fail_msg("packet %u is there twice", sequence);
+		there += sequence >= first;
+	}
+	free(times);
+	return there;
+}
+
+/* While packets flow: rings are opened and started, with one and with four workers, again and again. Nothing is
+ * foreign, nothing is there twice, nothing that was sent after the start is missing but what was counted as lost. */
+static void start_up(void **state)
+{
+	for (unsigned round = 0; round < 12; round++) {
+		struct source_options options = fixture_options();
+		struct fixture_capture capture;
+		struct flooder own, foreign;
+		uint32_t before, at_start, sent;
+		uint64_t there, lost;
+		struct error error = { 0 };
+
+		options.fanout = round % 2 ? FANOUT_HASH : FANOUT_LB;
+		flooder_start(&own, "vb", 0xaa, 40);
+		flooder_start(&foreign, "vd", 0xbb, 40);
+		usleep(3000);
+		if (fixture_try_open(&capture, "va", round < 4 ? 1 : round < 8 ? 2 : 4, &options, &error) != 0)
+			fail_msg("%s", error.message);
+		usleep(2000);
+		before = atomic_load(&own.sent);
+		fixture_start(&capture);
+		at_start = atomic_load(&own.sent) + 1; /* one may have been on its way past the filter */
+		fixture_collect(&capture, SIZE_MAX, 40);
+		sent = flooder_stop(&own);
+		flooder_stop(&foreign);
+		lost = fixture_stop(&capture);
+		for (size_t i = 0; i < capture.count; i++) {
+			assert_int_equal(capture.frames[i].bytes[63], 0xaa);
+			assert_true(sequence_of(&capture.frames[i]) + 1 >= before);
+		}
+		there = check_once(&capture, sent, at_start);
+		assert_true(sent > at_start + 100);
+		if (there + lost < sent - at_start)
+			fail_msg("round %u: %u sent after the start, %llu there, %llu counted as lost", round,
+				 sent - at_start, (unsigned long long)there, (unsigned long long)lost);
+		fixture_close(&capture);
+	}
+}
+
+/* More than the ring holds: what is missing is exactly what was counted, and nothing is there twice. */
+static void overflow(void **state)
+{
+	struct source_options options = fixture_options();
+	struct fixture_capture capture;
+	struct flooder flooder;
+	uint64_t lost, there;
+	uint32_t sent;
+
+	options.ring_size = 32 << 10;
+	options.block_size = 4096;
+	fixture_open(&capture, "va", 1, &options);
+	assert_int_equal(capture.sources[0]->span_count, 8);
+	flooder_start(&flooder, "vb", 1, 0);
+	for (int i = 0; i < 20; i++) {
+		usleep(5000);
+		fixture_collect(&capture, capture.count + 50, 10);
+	}
+	sent = flooder_stop(&flooder);
+	lost = fixture_stop(&capture);
+	there = check_once(&capture, sent, 0);
+	assert_true(lost > 0);
+	assert_int_equal(there + lost, sent);
+	assert_int_equal(fixture_counter(capture.sources[0], "ring_drops"), lost);
+	assert_true(fixture_counter(capture.sources[0], "ring_freezes") > 0);
+	assert_int_equal(fixture_counter(capture.sources[0], "block_sequence_gaps"), 0);
+	printf("%u sent, %llu there, %llu lost, %llu freezes\n", sent, (unsigned long long)there,
+	       (unsigned long long)lost, (unsigned long long)fixture_counter(capture.sources[0], "ring_freezes"));
+	fixture_close(&capture);
+}
+
+/* Fills one block and walks it to its end; returns its span. */
+static uint32_t walk_block(struct source *source, int sender, uint32_t *sequence)
+{
+	struct frame frames[SOURCE_BURST];
+	uint8_t frame[FIXTURE_FRAME_MOST];
+
+	fixture_send(sender, "vb", frame, fixture_udp(frame, 64, (*sequence)++, 1, 2));
+	for (int i = 0; i < 1000; i++) {
+		int count = source->ops->rx_burst(source, frames, SOURCE_BURST);
+
+		assert_true(count >= 0);
+		if (count > 0) {
+			assert_int_equal(count, 1);
+			assert_true(frames[0].flags & FRAME_LAST_OF_SPAN);
+			return frames[0].span;
+		}
+		usleep(1000); /* poll would return at once while a block is held */
+	}
+	fail_msg("no block came for %u", *sequence);
+	return 0;
+}
+
+/* Spans that come back out of order reach the kernel in order; with all of them held nothing is handed out
+ * twice, and after the last is back everything goes on. */
+static void spans_in_any_order(void **state)
+{
+	struct source_options options = fixture_options();
+	struct fixture_capture capture;
+	struct frame frames[SOURCE_BURST];
+	struct source_stats stats;
+	struct source *source;
+	uint32_t spans[4], sequence = 0;
+	int sender = fixture_sender();
+
+	options.ring_size = 16 << 10;
+	options.block_size = 4096;
+	fixture_open(&capture, "va", 1, &options);
+	source = capture.sources[0];
+	for (unsigned round = 0; round < 6; round++) {
+		for (unsigned i = 0; i < 4; i++) {
+			spans[i] = walk_block(source, sender, &sequence);
+			assert_int_equal(spans[i], i);
+		}
+		assert_int_equal(source->ops->rx_burst(source, frames, SOURCE_BURST), 0);
+		source->ops->release(source, spans[round % 2 ? 3 : 1]);
+		source->ops->release(source, spans[2]);
+		source->ops->release(source, spans[round % 2 ? 1 : 3]);
+		/* the oldest is still out, so the kernel has none and drops this */
+		assert_int_equal(source->ops->rx_burst(source, frames, SOURCE_BURST), 0);
+		source->ops->release(source, spans[0]);
+	}
+	source->ops->stats(source, &stats);
+	assert_int_equal(stats.spans_held_most, 4);
+	assert_int_equal(stats.spans_total, 4);
+	assert_true(source->ops->empty(source));
+	assert_int_equal(fixture_stop(&capture), 0);
+	fixture_close(&capture);
+	close(sender);
+}
+
+/* `empty` knows of a packet that lies in the kernel's open block. */
+static void empty_sees_the_open_block(void **state)
+{
+	struct source_options options = fixture_options();
+	struct fixture_capture capture;
+	uint8_t frame[FIXTURE_FRAME_MOST];
+	int sender = fixture_sender();
+	struct source *source;
+
+	options.block_timeout_ms = 200;
+	fixture_open(&capture, "va", 1, &options);
+	source = capture.sources[0];
+	assert_true(source->ops->empty(source));
+	fixture_send(sender, "vb", frame, fixture_udp(frame, 64, 0, 1, 2));
+	assert_false(source->ops->empty(source));
+	fixture_collect(&capture, 1, 1000);
+	assert_int_equal(capture.count, 1);
+	assert_true(source->ops->empty(source));
+	fixture_stop(&capture);
+	fixture_close(&capture);
+	close(sender);
+}
+
+/* Both directions of a flow, and all of its packets, are one worker's; and every worker has some. */
+static void hash_is_symmetric(void **state)
+{
+	struct source_options options = fixture_options();
+	struct fixture_capture capture;
+	uint8_t frame[FIXTURE_FRAME_MOST], swap[4];
+	unsigned worker_of_flow[64], per_worker[4] = { 0 };
+	int sender = fixture_sender();
+
+	fixture_open(&capture, "va", 4, &options);
+	for (unsigned i = 0; i < 256; i++) {
+		uint16_t from = (uint16_t)(2000 + i % 64 * 7), to = 443;
+		size_t length = fixture_udp(frame, 64, i, i / 64 % 2 ? to : from, i / 64 % 2 ? from : to);
+
+		if (i / 64 % 2) {
+			memcpy(swap, frame + 26, 4);
+			memcpy(frame + 26, frame + 30, 4);
+			memcpy(frame + 30, swap, 4);
+		}
+		fixture_send(sender, "vb", frame, length);
+	}
+	fixture_collect(&capture, 256, 2000);
+	assert_int_equal(capture.count, 256);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < capture.count; i++) {
+			uint32_t sequence = sequence_of(&capture.frames[i]);
+
+			if (pass == 0 && sequence < 64) {
+				worker_of_flow[sequence] = capture.worker_of[i];
+				per_worker[capture.worker_of[i]]++;
+			} else if (pass == 1) {
+				assert_int_equal(worker_of_flow[sequence % 64], capture.worker_of[i]);
+			}
+		}
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(per_worker[i] > 0);
+	printf("64 flows: %u %u %u %u\n", per_worker[0], per_worker[1], per_worker[2], per_worker[3]);
+	fixture_stop(&capture);
+	fixture_close(&capture);
+	close(sender);
+}
+
+static void every_fanout_opens(void **state)
+{
+	uint8_t frame[FIXTURE_FRAME_MOST];
+	int sender = fixture_sender();
+
+	for (int fanout = FANOUT_HASH; fanout <= FANOUT_ROLLOVER; fanout++) {
+		struct source_options options = fixture_options();
+		struct fixture_capture one, other;
+
+		options.fanout = (enum source_fanout)fanout;
+		fixture_open(&one, "va", 2, &options);
+		fixture_open(&other, "va", 3, &options); /* a group of its own */
+		for (unsigned i = 0; i < 20; i++)
+			fixture_send(sender, "vb", frame, fixture_udp(frame, 64, i, (uint16_t)i, 2));
+		fixture_collect(&one, 21, 40);
+		fixture_collect(&other, 21, 40);
+		assert_int_equal(one.count, 20);
+		assert_int_equal(other.count, 20);
+		fixture_stop(&one);
+		fixture_stop(&other);
+		fixture_close(&one);
+		fixture_close(&other);
+	}
+	close(sender);
+}
+
+static void ring_sizes(void **state)
+{
+	static const struct {
+		uint64_t ring;
+		uint32_t block, block_got;
+		uint32_t blocks;
+	} cases[] = {
+		{ 0, 0, 1 << 20, 64 },
+		{ 64 << 10, 0, 16 << 10, 4 },
+		{ 8192, 0, 4096, 2 },
+		{ 1, 0, 4096, 2 },
+		{ 1 << 20, 5000, 8192, 128 },
+		{ 1 << 20, 4 << 20, 4 << 20, 2 },
+	};
+	struct source_options options = fixture_options();
+	struct fixture_capture capture;
+	struct error error = { 0 };
+
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		options.ring_size = cases[i].ring;
+		options.block_size = cases[i].block;
+		fixture_open(&capture, "va", 1, &options);
+		assert_int_equal(capture.sources[0]->span_count, cases[i].blocks);
+		fixture_close(&capture);
+	}
+	options.ring_size = UINT64_C(1) << 46;
+	options.block_size = 0;
+	assert_int_equal(fixture_try_open(&capture, "va", 1, &options, &error), -ENOMEM);
+	assert_non_null(strstr(error.message, "does not fit into memory"));
+	options.ring_size = UINT64_MAX;
+	assert_int_equal(fixture_try_open(&capture, "va", 2, &options, &error), -ENOMEM);
+}
+
+/* 4.1 GiB: beyond every 32-bit product, if this machine has the memory. */
+static void ring_beyond_4_gib(void **state)
+{
+	struct source_options options = fixture_options();
+	struct fixture_capture capture;
+	struct error error = { 0 };
+	uint8_t frame[FIXTURE_FRAME_MOST];
+	int sender = fixture_sender();
+
+	options.ring_size = (UINT64_C(4) << 30) + (128 << 20);
+	options.block_size = 64 << 20;
+	if (sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE) < INT64_C(8) << 30) {
+		printf("skipped: less than 8 GiB of free memory\n");
+		skip();
+	}
+	if (fixture_try_open(&capture, "va", 1, &options, &error) != 0)
+		fail_msg("%s", error.message);
+	assert_int_equal(capture.sources[0]->span_count, 66);
+	assert_int_equal(capture.report.note_count > 0 && strstr(capture.report.notes[0], "no memory") != NULL, 0);
+	fixture_start(&capture);
+	for (uint32_t i = 0; i < 69; i++) {
+		/* one block each: past the last one, whose offset has 33 bits, and round */
+		fixture_send(sender, "vb", frame, fixture_udp(frame, 64, i, 1, 2));
+		fixture_collect(&capture, i + 1, 1000);
+		assert_int_equal(sequence_of(&capture.frames[i]), i);
+	}
+	assert_int_equal(fixture_stop(&capture), 0);
+	fixture_close(&capture);
+	close(sender);
+}
+
+static void bad_interfaces(void **state)
+{
+	struct source_options options = fixture_options();
+	struct fixture_capture capture;
+	struct error error = { 0 };
+
+	assert_int_equal(fixture_try_open(&capture, "nosuch0", 1, &options, &error), -ENODEV);
+	assert_non_null(strstr(error.hint, "-D"));
+	assert_int_equal(fixture_try_open(&capture, "a-name-that-is-too-long", 1, &options, &error), -EINVAL);
+	assert_int_equal(fixture_try_open(&capture, "", 1, &options, &error), -EINVAL);
+	fixture_run("ip link set vc down");
+	assert_int_equal(fixture_try_open(&capture, "vc", 1, &options, &error), -ENETDOWN);
+	assert_non_null(strstr(error.hint, "ip link set vc up"));
+	fixture_run("ip link set vc up");
+	assert_int_equal(fixture_try_open(&capture, "va", 0, &options, &error), -EINVAL);
+	assert_int_equal(fixture_try_open(&capture, "va", 1000, &options, &error), -EINVAL);
+}
+
+static bool all_reopened(struct fixture_capture *capture, unsigned *done)
+{
+	unsigned back = 0;
+
+	for (unsigned i = 0; i < capture->workers; i++) {
+		if (!(*done & 1u << i) && capture->sources[i]->ops->reopen(capture->sources[i]) == 0)
+			*done |= 1u << i;
+		back += (*done >> i) & 1;
+	}
+	return back == capture->workers;
+}
+
+/* Hands out the rest and says that it is away, on every worker. */
+static void await_away(struct fixture_capture *capture)
+{
+	for (unsigned i = 0; i < capture->workers; i++) {
+		struct source *source = capture->sources[i];
+		struct pollfd ready = { .fd = source->fd, .events = POLLIN };
+		struct frame frames[SOURCE_BURST];
+		int count;
+
+		assert_int_equal(poll(&ready, 1, 1000), 1);
+		while (!(ready.revents & POLLERR))
+			assert_int_equal(poll(&ready, 1, 1000), 1);
+		assert_int_equal(source->ops->check(source), 0);
+		for (int tries = 0; tries < 1000; tries++) {
+			count = source->ops->rx_burst(source, frames, SOURCE_BURST);
+			if (count < 0)
+				break;
+			for (int n = 0; n < count; n++) {
+				if (frames[n].flags & FRAME_LAST_OF_SPAN)
+					source->ops->release(source, frames[n].span);
+				capture->count++; /* their bytes do not matter here */
+			}
+			usleep(1000);
+		}
+		assert_int_equal(count, -ENETDOWN);
+	}
+}
+
+static void comes_back(unsigned workers, bool deleted)
+{
+	struct source_options options = fixture_options();
+	struct fixture_capture capture;
+	uint8_t frame[FIXTURE_FRAME_MOST];
+	unsigned done = 0;
+	int sender = fixture_sender();
+	struct source_stats stats;
+	uint64_t seen = 0;
+
+	options.filter = "udp port 53";
+	fixture_veth("wa", "wb");
+	fixture_open(&capture, "wa", workers, &options);
+	for (unsigned i = 0; i < 100; i++)
+		fixture_send(sender, "wb", frame, fixture_udp(frame, 64, i, (uint16_t)i, 53));
+	fixture_run(deleted ? "ip link del wa" : "ip link set wa down");
+	await_away(&capture);
+	assert_int_equal(capture.count, 100);
+	capture.count = 0;
+	assert_false(all_reopened(&capture, &done));
+	assert_int_equal(done, 0);
+	if (deleted) {
+		/* and once more before it is really back: a new one that goes at once */
+		fixture_veth("wa", "wb");
+		if (workers > 1)
+			assert_int_equal(capture.sources[0]->ops->reopen(capture.sources[0]), -EAGAIN);
+		fixture_run("ip link del wa");
+		assert_false(all_reopened(&capture, &done));
+		fixture_veth("wa", "wb");
+	} else {
+		fixture_run("ip link set wa up");
+	}
+	while (!all_reopened(&capture, &done))
+		usleep(1000);
+	for (unsigned i = 0; i < 200; i++)
+		fixture_send(sender, "wb", frame, fixture_udp(frame, 64, i, (uint16_t)i, i % 2 ? 53 : 54));
+	fixture_collect(&capture, 101, 100);
+	assert_int_equal(capture.count, 100);
+	assert_int_equal(check_once(&capture, 200, 0), 100);
+	assert_int_equal(fixture_stop(&capture), 0);
+	for (unsigned i = 0; i < workers; i++) {
+		capture.sources[i]->ops->stats(capture.sources[i], &stats);
+		seen += stats.seen;
+	}
+	assert_int_equal(seen, 200);
+	assert_int_equal(fixture_counter(capture.sources[0], "interface_losses"), 1);
+	fixture_close(&capture);
+	fixture_run("ip link del wa");
+	close(sender);
+}
+
+static void down_and_up(void **state)
+{
+	comes_back(1, false);
+	comes_back(3, false);
+}
+
+static void deleted_and_made_again(void **state)
+{
+	comes_back(1, true);
+	comes_back(3, true);
+}
+
+/* Deleted while it is down: the socket has nothing more to say, reopen finds out all the same. */
+static void deleted_while_down(void **state)
+{
+	struct source_options options = fixture_options();
+	struct fixture_capture capture;
+	unsigned done = 0;
+	uint8_t frame[FIXTURE_FRAME_MOST];
+	int sender = fixture_sender();
+
+	fixture_veth("wa", "wb");
+	fixture_open(&capture, "wa", 2, &options);
+	fixture_run("ip link set wa down");
+	await_away(&capture);
+	assert_false(all_reopened(&capture, &done));
+	fixture_run("ip link del wa");
+	assert_false(all_reopened(&capture, &done));
+	fixture_veth("wa", "wb");
+	while (!all_reopened(&capture, &done))
+		usleep(1000);
+	fixture_send(sender, "wb", frame, fixture_udp(frame, 64, 7, 1, 2));
+	fixture_collect(&capture, 1, 1000);
+	assert_int_equal(capture.count, 1);
+	fixture_stop(&capture);
+	fixture_close(&capture);
+	fixture_run("ip link del wa");
+	close(sender);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(start_up),
+		cmocka_unit_test(overflow),
+		cmocka_unit_test(spans_in_any_order),
+		cmocka_unit_test(empty_sees_the_open_block),
+		cmocka_unit_test(hash_is_symmetric),
+		cmocka_unit_test(every_fanout_opens),
+		cmocka_unit_test(ring_sizes),
+		cmocka_unit_test(ring_beyond_4_gib),
+		cmocka_unit_test(bad_interfaces),
+		cmocka_unit_test(down_and_up),
+		cmocka_unit_test(deleted_and_made_again),
+		cmocka_unit_test(deleted_while_down),
+	};
+
+	fixture_enter();
+	fixture_veth("va", "vb");
+	fixture_veth("vc", "vd");
+	return cmocka_run_group_tests_name("afpacket run", tests, NULL, NULL);
+}
