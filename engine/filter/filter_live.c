@@ -177,12 +177,52 @@ static int try_kernel(const struct filter_program *program, bool *refused)
 	return result;
 }
 
-/* Leaves the filter to the worker: the kernel's part shrinks to direction and snap length. */
-static int leave_to_worker(const char *text, const struct interfaces_entry *interface, struct filter_live *live,
-			   const char *why, struct error *error)
+/* The person's filter as the kernel would see it; *program stays NULL when it cannot be said so, *why says why. */
+static int compile_for_kernel(const char *text, const struct interfaces_entry *interface,
+			      struct filter_program **program, const char **why, struct error *error)
 {
-	snprintf(live->why, sizeof live->why, "%s", why);
-	return filter_compile(text, interface->link_type, &live->user, error);
+	int result;
+
+	if (interface->link_type == LINK_ETHERNET)
+		result = compile_activated(text, interface, program, error);
+	else
+		result = filter_compile_any(text, interface->link_type, interface->netmask, program, error);
+	if (result == 0 && interface->form == INTERFACES_COOKED && !shift_cooked(*program)) {
+		*why = "on a cooked socket it cannot see the link header or the length";
+		filter_close(*program);
+		*program = NULL;
+	}
+	return result;
+}
+
+/* Assembles what the kernel is to run and tries it. A refusal of the person's filter is no error: *why says it. */
+static int fit_to_kernel(const struct interfaces_entry *interface, enum source_direction direction,
+			 const struct filter_program *program, uint32_t snap, struct filter_live *live,
+			 const char **why, struct error *error)
+{
+	bool refused;
+	int result;
+
+	filter_close(live->kernel);
+	live->kernel = assemble(interface, direction, program, snap);
+	if (live->kernel == NULL)
+		return error_set_errno(error, -ENOMEM, "cannot compile the filter");
+	result = try_kernel(live->kernel, &refused);
+	if (result == 0)
+		return 0;
+	if (!refused || program == NULL) {
+		error_set_errno(error, result, "cannot put a filter on a packet socket");
+		if (result == -EPERM || result == -EACCES)
+			error_hint(error, "run as root, or give the program the right: setcap cap_net_raw+ep");
+		return result;
+	}
+	if (live->kernel->length > BPF_MAXINSNS)
+		*why = "it has more than 4096 instructions";
+	else if (result == -ENOMEM)
+		*why = "it is longer than net.core.optmem_max allows";
+	else
+		*why = "the kernel refuses it (a loop over headers)";
+	return 0;
 }
 
 int filter_live_compile(const char *text, const struct interfaces_entry *interface, uint32_t snap_length,
@@ -190,53 +230,24 @@ int filter_live_compile(const char *text, const struct interfaces_entry *interfa
 {
 	struct filter_program *program = NULL;
 	const char *why = NULL;
-	bool refused;
-	int result = 0;
 	uint32_t snap = snap_length;
+	int result = 0;
 
 	*live = (struct filter_live){ 0 };
 	if (interface->form == INTERFACES_COOKED)
 		snap = snap_length > SLL2_LENGTH ? snap_length - SLL2_LENGTH : 1;
-	if (!filter_is_empty(text)) {
-		if (interface->link_type == LINK_ETHERNET)
-			result = compile_activated(text, interface, &program, error);
-		else
-			result = filter_compile_any(text, interface->link_type, interface->netmask, &program, error);
-		if (result != 0)
-			return result;
-		if (interface->form == INTERFACES_COOKED && !shift_cooked(program))
-			why = "on a cooked socket it cannot see the link header or the length";
+	if (!filter_is_empty(text))
+		result = compile_for_kernel(text, interface, &program, &why, error);
+	if (result == 0)
+		result = fit_to_kernel(interface, direction, program, snap, live, &why, error);
+	if (result == 0 && why != NULL) {
+		/* It is left to the worker: the kernel's part shrinks to direction and snap length. */
+		snprintf(live->why, sizeof live->why, "%s", why);
+		if (program != NULL)
+			result = fit_to_kernel(interface, direction, NULL, snap, live, &why, error);
+		if (result == 0)
+			result = filter_compile(text, interface->link_type, &live->user, error);
 	}
-	if (why == NULL) {
-		live->kernel = assemble(interface, direction, program, snap);
-		if (live->kernel == NULL) {
-			result = error_set_errno(error, -ENOMEM, "cannot compile the filter");
-			goto end;
-		}
-		result = try_kernel(live->kernel, &refused);
-		if (result != 0 && !refused) {
-			error_set_errno(error, result, "cannot open a packet socket");
-			if (result == -EPERM || result == -EACCES)
-				error_hint(error, "run as root, or give the program the right: setcap cap_net_raw+ep");
-			goto end;
-		}
-		if (refused && program != NULL)
-			why = live->kernel->length > BPF_MAXINSNS ? "it has more than 4096 instructions"
-			      : result == -ENOMEM ? "it is longer than net.core.optmem_max allows"
-						  : "the kernel refuses it (a loop over headers)";
-		if (refused && program == NULL) {
-			result = error_set_errno(error, result, "cannot put a filter on a packet socket");
-			goto end;
-		}
-		result = 0;
-	}
-	if (why != NULL) {
-		filter_close(live->kernel);
-		live->kernel = assemble(interface, direction, NULL, snap);
-		result = live->kernel == NULL ? error_set_errno(error, -ENOMEM, "cannot compile the filter")
-					      : leave_to_worker(text, interface, live, why, error);
-	}
-end:
 	filter_close(program);
 	if (result != 0)
 		filter_live_close(live);

@@ -1,25 +1,17 @@
 #include "engine/sources/afpacket.h"
 
 #include <errno.h>
-#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "decoders/decode.h"
 #include "engine/clock.h"
 #include "engine/sources/afpacket_internal.h"
 
 #define SETTLE_NS (20 * NS_PER_MS)      /* instead of afpacket_settle where the kernel cannot */
 #define SKEW_NS ((int64_t)NS_PER_SECOND) /* hardware clocks on TAI are 37 s ahead; PTP ones are within µs */
-#define LINK_HEADER_MOST (ETH_HLEN + 2 * BLOCK_TAG_SIZE)
-
-static struct afpacket *from_source(struct source *source)
-{
-	return (struct afpacket *)(void *)source;
-}
 
 /* ---- counters ------------------------------------------------------------------------------ */
 
@@ -61,7 +53,7 @@ static void read_outside(struct afpacket *a, bool counting)
 
 static void afpacket_stats(struct source *source, struct source_stats *stats)
 {
-	struct afpacket *a = from_source(source);
+	struct afpacket *a = afpacket_from(source);
 
 	read_counters(a);
 	read_outside(a, true);
@@ -86,7 +78,7 @@ static void afpacket_stats(struct source *source, struct source_stats *stats)
 
 static bool afpacket_empty(struct source *source)
 {
-	struct afpacket *a = from_source(source);
+	struct afpacket *a = afpacket_from(source);
 
 	if (a->quiet_from_ns != 0 && clock_monotonic_ns() < a->quiet_from_ns)
 		return false;
@@ -158,7 +150,7 @@ static int away_and_dry(struct afpacket *a)
 
 static int afpacket_rx_burst(struct source *source, struct frame *frames, unsigned max)
 {
-	struct afpacket *a = from_source(source);
+	struct afpacket *a = afpacket_from(source);
 	unsigned count;
 
 	if (!a->walking && !take_block(a))
@@ -171,7 +163,7 @@ static int afpacket_rx_burst(struct source *source, struct frame *frames, unsign
 
 static void afpacket_release(struct source *source, uint32_t span)
 {
-	struct afpacket *a = from_source(source);
+	struct afpacket *a = afpacket_from(source);
 
 	a->returned[span] = true;
 	while (a->out > 0 && a->returned[a->oldest]) {
@@ -183,81 +175,21 @@ static void afpacket_release(struct source *source, uint32_t span)
 	}
 }
 
-static void reset_walk(struct afpacket *a)
-{
-	a->walking = false;
-	a->next = a->oldest = a->out = a->frontier = a->used = 0;
-	a->sequence = 1; /* kernel: prb_init_blk_gl_ctx counts blocks from 1 */
-	memset(a->returned, 0, a->source.span_count);
-}
-
-/* ---- trouble ------------------------------------------------------------------------------- */
-
-/* The ring goes on where its oldest full block is: normally where we wait anyway. */
-static void resynchronise(struct afpacket *a)
-{
-	uint64_t oldest_sequence = UINT64_MAX;
-	uint32_t found = a->next;
-
-	if (a->out > 0)
-		return;
-	for (uint32_t i = 0; i < a->ring.block_count; i++) {
-		const struct tpacket_block_desc *block = afpacket_block(&a->ring, i);
-
-		if (block_walk_acquire(block) && block->hdr.bh1.seq_num < oldest_sequence) {
-			oldest_sequence = block->hdr.bh1.seq_num;
-			found = i;
-		}
-	}
-	if (found == a->next)
-		return;
-	a->resyncs++;
-	a->next = a->oldest = a->frontier = found;
-	a->used = 0;
-}
-
-static int afpacket_check(struct source *source)
-{
-	struct afpacket *a = from_source(source);
-	socklen_t size = sizeof(int);
-	int pending = 0;
-
-	if (a->source.fd < 0 || getsockopt(a->source.fd, SOL_SOCKET, SO_ERROR, &pending, &size) < 0)
-		return 0;
-	if (pending == ENETDOWN) {
-		a->losses_of_interface += !a->away;
-		a->away = true;
-		a->settled = false;
-		return 0; /* rx_burst says it when the ring is dry */
-	}
-	if (pending == 0 || pending == EAGAIN || pending == EINTR || pending == ENOBUFS) {
-		resynchronise(a);
-		return 0;
-	}
-	return error_set_errno(&a->source.error, -pending, "the packet ring of %s failed", a->group->interface.name);
-}
-
 /* ---- life ---------------------------------------------------------------------------------- */
 
-static int make_ring(struct afpacket *a, int fd, struct afpacket_plan *plan, struct error *error)
+int afpacket_make_ring(struct afpacket *a, int fd, struct afpacket_plan *plan, struct error *error)
 {
 	int result = afpacket_ring_create(fd, plan, &a->ring, error);
 
-	if (result == 0)
-		reset_walk(a);
-	return result;
+	if (result != 0)
+		return result;
+	a->walking = false;
+	a->next = a->oldest = a->out = a->frontier = a->used = 0;
+	a->sequence = 1; /* kernel: prb_init_blk_gl_ctx counts blocks from 1 */
+	return 0;
 }
 
-/* At most as many blocks as at first: the return queue was sized for those. */
-static int remake_ring(struct afpacket *a, int fd)
-{
-	struct afpacket_plan plan = a->group->plan;
-
-	plan.block_count = a->source.span_count;
-	return make_ring(a, fd, &plan, &a->source.error);
-}
-
-static void drop_socket(struct afpacket *a)
+void afpacket_drop_socket(struct afpacket *a)
 {
 	read_counters(a);
 	afpacket_ring_close(&a->ring);
@@ -268,98 +200,9 @@ static void drop_socket(struct afpacket *a)
 	a->prepared = false;
 }
 
-/* A new socket in place of the one whose interface is gone. -EAGAIN: it went away again meanwhile. */
-static int replace_socket(struct afpacket *a, uint32_t index)
-{
-	struct afpacket_group *group = a->group;
-	struct error *error = &a->source.error;
-	int fd, result;
-
-	/* Opened before the old one is closed, so that its number is another one and nobody takes it
-	 * for the same socket; the old ring's memory is given back before the new one is made. */
-	result = afpacket_socket_open(group, &fd, error);
-	if (result != 0)
-		return result;
-	drop_socket(a);
-	a->source.fd = fd;
-	result = remake_ring(a, fd);
-	if (result == 0)
-		result = afpacket_socket_bind(group, fd, index, error);
-	if (result == 0)
-		result = afpacket_socket_join(group, fd, error);
-	if (result != 0) {
-		drop_socket(a);
-		return result == -ENODEV || result == -ENXIO || result == -ENETDOWN ? -EAGAIN : result;
-	}
-	a->bound = index;
-	a->prepared = true;
-	return 0;
-}
-
-/* Lets packets in on all members, once each has a socket on the interface as it is now. */
-static int let_in_together(struct afpacket_group *group)
-{
-	for (unsigned i = 0; i < group->worker_count; i++) {
-		if (group->members[i] != NULL && group->members[i]->bound != group->index)
-			return -EAGAIN;
-	}
-	for (unsigned i = 0; i < group->worker_count; i++) {
-		struct afpacket *member = group->members[i];
-
-		if (member != NULL && member->prepared && !member->stopped)
-			filter_attach(member->source.fd, group->filter.kernel);
-		if (member != NULL)
-			member->prepared = false;
-	}
-	return 0;
-}
-
-/* The socket's interface was deleted: prepare a new one if an interface of that name is there and up. */
-static int come_back(struct afpacket *a)
-{
-	struct afpacket_group *group = a->group;
-	struct interfaces_entry now;
-	int result;
-
-	if (interfaces_lookup(group->interface.name, &now, NULL) != 0 || !(now.flags & IFF_UP))
-		return -EAGAIN;
-	if (now.link_type != group->interface.link_type || now.form != group->interface.form)
-		return error_set(&a->source.error, -EPROTO, "%s came back as another kind of interface",
-				 group->interface.name);
-	if (now.index != group->index) {
-		group->index = now.index;
-		group->fanout = -1;
-	}
-	result = replace_socket(a, now.index);
-	return result != 0 ? result : let_in_together(group);
-}
-
-static int afpacket_reopen(struct source *source)
-{
-	struct afpacket *a = from_source(source);
-	struct interfaces_entry now;
-	uint32_t bound;
-	int result;
-
-	pthread_mutex_lock(&a->group->lock);
-	bound = a->source.fd >= 0 ? afpacket_socket_bound(a->source.fd) : 0;
-	if (bound == 0)
-		result = come_back(a);
-	else if (a->prepared)
-		result = let_in_together(a->group);
-	else
-		result = interfaces_lookup_index(bound, &now) == 0 && now.flags & IFF_UP ? 0 : -EAGAIN;
-	pthread_mutex_unlock(&a->group->lock);
-	if (result == 0) {
-		a->away = false;
-		a->quiet_from_ns = 0;
-	}
-	return result;
-}
-
 static int afpacket_start(struct source *source, struct error *error)
 {
-	struct afpacket *a = from_source(source);
+	struct afpacket *a = afpacket_from(source);
 	int result;
 
 	/* Nothing has come in; what was counted before belongs to nobody. */
@@ -374,7 +217,7 @@ static int afpacket_start(struct source *source, struct error *error)
 
 static void afpacket_stop(struct source *source)
 {
-	struct afpacket *a = from_source(source);
+	struct afpacket *a = afpacket_from(source);
 
 	pthread_mutex_lock(&a->group->lock);
 	a->stopped = true;
@@ -384,7 +227,7 @@ static void afpacket_stop(struct source *source)
 	a->quiet_from_ns = afpacket_settle() ? 0 : clock_monotonic_ns() + SETTLE_NS;
 }
 
-static void group_close(struct afpacket_group *group)
+void afpacket_group_close(struct afpacket_group *group)
 {
 	filter_live_close(&group->filter);
 	pthread_mutex_destroy(&group->lock);
@@ -393,20 +236,25 @@ static void group_close(struct afpacket_group *group)
 	free(group);
 }
 
-static void afpacket_close(struct source *source)
+void afpacket_group_leave(struct afpacket_group *group)
 {
-	struct afpacket *a = from_source(source);
+	if (--group->open_members == 0)
+		afpacket_group_close(group);
+}
+
+void afpacket_close(struct source *source)
+{
+	struct afpacket *a = afpacket_from(source);
 	struct afpacket_group *group = a->group;
 
-	drop_socket(a);
+	afpacket_drop_socket(a);
 	group->members[a->worker] = NULL;
 	free(a->returned);
 	free(a);
-	if (--group->open_members == 0)
-		group_close(group);
+	afpacket_group_leave(group);
 }
 
-static const struct source_ops afpacket_ops = {
+const struct source_ops afpacket_ops = {
 	.name = "afpacket",
 	.start = afpacket_start,
 	.rx_burst = afpacket_rx_burst,
@@ -418,206 +266,3 @@ static const struct source_ops afpacket_ops = {
 	.stats = afpacket_stats,
 	.close = afpacket_close,
 };
-
-/* ---- open ---------------------------------------------------------------------------------- */
-
-static int open_member(struct afpacket_group *group, unsigned worker, struct error *error)
-{
-	struct afpacket *a = calloc(1, sizeof *a);
-	int fd, result;
-
-	if (a == NULL)
-		return error_set_errno(error, -ENOMEM, "cannot open %s", group->interface.name);
-	a->source = (struct source){ .ops = &afpacket_ops, .fd = -1, .live = true,
-				     .drain_ms = 2 * group->plan.timeout_ms + 1 };
-	a->group = group;
-	a->worker = worker;
-	group->members[worker] = a;
-	group->open_members++;
-	result = afpacket_socket_open(group, &fd, error);
-	if (result != 0)
-		return result;
-	a->source.fd = fd;
-	/* The first worker's plan is what was asked for; a fallback holds for those after it too. */
-	result = afpacket_ring_create(fd, &group->plan, &a->ring, error);
-	if (result != 0)
-		return result;
-	a->source.span_count = a->ring.block_count;
-	a->returned = calloc(a->ring.block_count, sizeof *a->returned);
-	if (a->returned == NULL)
-		return error_set_errno(error, -ENOMEM, "cannot open %s", group->interface.name);
-	reset_walk(a);
-	result = afpacket_socket_bind(group, fd, group->index, error);
-	if (result == 0)
-		result = afpacket_socket_join(group, fd, error);
-	a->bound = group->index;
-	return result;
-}
-
-static enum block_walk_mode walk_mode(const struct interfaces_entry *interface)
-{
-	if (interface->form == INTERFACES_COOKED)
-		return BLOCK_WALK_COOKED;
-	return interface->link_type == LINK_ETHERNET ? BLOCK_WALK_ETHERNET : BLOCK_WALK_PLAIN;
-}
-
-static int add_to_table(const struct afpacket_group *group, struct interface_table *table, uint16_t *index,
-			struct error *error)
-{
-	struct interface interface = {
-		.kernel_index = group->interface.index,
-		.link_type = group->interface.link_type,
-		.snap_length = group->options.snap_length,
-		.user_filter = group->filter.user,
-	};
-	int result;
-
-	snprintf(interface.name, sizeof interface.name, "%s", group->interface.name);
-	snprintf(interface.description, sizeof interface.description, "%s", group->interface.description);
-	snprintf(interface.filter, sizeof interface.filter, "%s",
-		 group->options.filter != NULL ? group->options.filter : "");
-	memcpy(interface.mac, group->interface.mac, sizeof interface.mac);
-	result = interface_table_add(table, &interface, index);
-	return result == 0 ? 0 : error_set_errno(error, result, "cannot add %s to the interfaces", interface.name);
-}
-
-/* Whether the device merges packets: told by how, and told to the walk, which then marks what is longer than
- * any frame of this device. kernel: before 6.3 nothing in the ring says so, and for UDP nothing does still. */
-static void look_at_offloads(struct afpacket_group *group, struct source_report *report)
-{
-	const struct interfaces_entry *interface = &group->interface;
-	char offloads[64];
-
-	if (interface->index == 0 || interface->hardware_type == ARPHRD_LOOPBACK)
-		return;
-	if (interface->form == INTERFACES_WITH_LINK && interface->mtu != 0)
-		group->walk.wire_most = interface->mtu + LINK_HEADER_MOST;
-	afpacket_host_offloads(interface->name, offloads, sizeof offloads);
-	if (offloads[0] != '\0')
-		source_report_note(report, "frames on %s may be several packets merged (ethtool -K %s %s ends that)",
-				   interface->name, interface->name, offloads);
-}
-
-static void write_report(const struct afpacket_group *group, struct source_report *report)
-{
-	static const char *const modes[] = { "flow hash", "CPU", "queue", "turns", "rollover" };
-	const struct afpacket_plan *plan = &group->plan;
-	double ring_mib = (double)plan->block_size * plan->block_count / (1 << 20);
-	double asked_mib = (double)plan->asked / (1 << 20);
-	char sharing[48] = "";
-
-	if (report == NULL)
-		return;
-	if (group->worker_count > 1)
-		snprintf(sharing, sizeof sharing, " each for %u workers by %s", group->worker_count,
-			 modes[group->options.fanout]);
-	snprintf(report->summary, sizeof report->summary, "%s%s, TPACKET_V3, %.4g MiB ring%s",
-		 interfaces_link_name(group->interface.link_type), group->promiscuous ? ", promiscuous" : "", ring_mib,
-		 sharing);
-	if (ring_mib < asked_mib / 2 && plan->block_count > 2)
-		source_report_note(report, "the ring of %s is %.4g MiB, not %.4g: there was no memory for more",
-				   group->interface.name, ring_mib, asked_mib);
-	if (group->options.snap_length > plan->block_size - 256)
-		source_report_note(report, "packets on %s are cut to a block: %u bytes", group->interface.name,
-				   plan->block_size);
-	if (group->filter.user != NULL)
-		source_report_note(report, "the filter on %s runs in the worker, not in the kernel: %s",
-				   group->interface.name, group->filter.why);
-	if (group->options.time_hardware && !group->time_hardware)
-		source_report_note(report, "%s gives no hardware timestamps; the kernel's are used",
-				   group->interface.name);
-}
-
-static int prepare_group(struct afpacket_group *group, const char *name, struct source_report *report,
-			 struct error *error)
-{
-	struct source_options *options = &group->options;
-	int result = interfaces_lookup(name, &group->interface, error);
-
-	if (result != 0)
-		return result;
-	if (!(group->interface.flags & IFF_UP)) {
-		error_set(error, -ENETDOWN, "interface %s is down", name);
-		error_hint(error, "ip link set %s up", name);
-		return -ENETDOWN;
-	}
-	result = afpacket_ring_plan(options, group->worker_count, &group->plan, error);
-	if (result != 0)
-		return result;
-	result = filter_live_compile(options->filter, &group->interface, options->snap_length, options->direction,
-				     &group->filter, error);
-	if (result != 0)
-		return result;
-	group->index = group->interface.index;
-	group->promiscuous = options->promiscuous && group->index != 0 &&
-			     group->interface.hardware_type != ARPHRD_LOOPBACK;
-	group->time_hardware = options->time_hardware && group->index != 0 && afpacket_host_time_hardware(name) == 0;
-	group->walk.mode = walk_mode(&group->interface);
-	group->walk.link_type = group->interface.link_type;
-	group->walk.snap_length = options->snap_length;
-	look_at_offloads(group, report);
-	return 0;
-}
-
-static int group_create(const char *name, unsigned workers, const struct source_options *options,
-			struct source_report *report, struct afpacket_group **out, struct error *error)
-{
-	struct afpacket_group *group = calloc(1, sizeof *group);
-	int result = -ENOMEM;
-
-	*out = NULL;
-	if (group == NULL)
-		return error_set_errno(error, -ENOMEM, "cannot open %s", name);
-	pthread_mutex_init(&group->lock, NULL);
-	group->worker_count = workers;
-	group->fanout = -1;
-	group->options = *options;
-	group->options.filter = options->filter != NULL ? strdup(options->filter) : NULL;
-	group->members = calloc(workers, sizeof(struct afpacket *));
-	if (group->members == NULL || (options->filter != NULL && group->options.filter == NULL))
-		error_set_errno(error, result, "cannot open %s", name);
-	else
-		result = prepare_group(group, name, report, error);
-	if (result != 0) {
-		group_close(group);
-		return result;
-	}
-	*out = group;
-	return 0;
-}
-
-int afpacket_open(const char *interface_name, unsigned workers, const struct source_options *options,
-		  struct interface_table *table, struct source **sources, struct source_report *report,
-		  struct error *error)
-{
-	struct afpacket_group *group;
-	uint16_t index = 0;
-	int result;
-
-	if (report != NULL)
-		*report = (struct source_report){ 0 };
-	if (workers < 1 || workers > AFPACKET_WORKERS_MOST)
-		return error_set(error, -EINVAL, "%u workers cannot share an interface (1 to %d can)", workers,
-				 AFPACKET_WORKERS_MOST);
-	result = group_create(interface_name, workers, options, report, &group, error);
-	if (result != 0)
-		return result;
-	for (unsigned i = 0; i < workers && result == 0; i++)
-		result = open_member(group, i, error);
-	if (result == 0)
-		result = add_to_table(group, table, &index, error);
-	group->walk.interface = index;
-	for (unsigned i = 0, open = group->open_members; i < open; i++) {
-		/* The last member that closes takes the group with it. */
-		struct afpacket *member = group->members[i];
-
-		member->source.interface = index;
-		if (result == 0)
-			sources[i] = &member->source;
-		else
-			afpacket_close(&member->source);
-	}
-	if (result == 0)
-		write_report(group, report);
-	return result;
-}

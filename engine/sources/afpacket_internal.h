@@ -34,7 +34,7 @@ struct afpacket;
 struct afpacket_group {
 	struct afpacket **members;          /* worker_count, owned */
 	unsigned worker_count;
-	unsigned open_members;              /* the last to close frees the group; control thread */
+	unsigned open_members;              /* the last to leave frees the group; control thread */
 	struct source_options options;
 	struct interfaces_entry interface;  /* as it was when opened */
 	struct filter_live filter;          /* owned */
@@ -90,6 +90,36 @@ struct afpacket {
 	bool prepared;         /* (lock) has a new socket in the group that still rejects everything */
 	uint32_t bound;        /* (lock) interface index its socket was bound to */
 };
+
+/* ---- afpacket.c ---- */
+
+extern const struct source_ops afpacket_ops;
+
+static inline struct afpacket *afpacket_from(struct source *source)
+{
+	return (struct afpacket *)(void *)source;
+}
+
+/* A ring for the socket, and the walk at its start. Errors as afpacket_ring_create. */
+int afpacket_make_ring(struct afpacket *a, int fd, struct afpacket_plan *plan, struct error *error);
+
+/* Reads the socket's counters for the last time, unmaps its ring and closes it. Every span is back. */
+void afpacket_drop_socket(struct afpacket *a);
+
+/* As source_ops. */
+void afpacket_close(struct source *source);
+
+/* Frees all that a group holds besides its members. */
+void afpacket_group_close(struct afpacket_group *group);
+
+/* One member (or afpacket_open) less; the last closes the group. */
+void afpacket_group_leave(struct afpacket_group *group);
+
+/* ---- afpacket_reopen.c ---- */
+
+/* As source_ops. */
+int afpacket_check(struct source *source);
+int afpacket_reopen(struct source *source);
 
 /* ---- afpacket_ring.c ---- */
 

@@ -61,7 +61,7 @@ static void all_of_many(void **state)
 {
 	struct interfaces_list list;
 	struct error error = { 0 };
-	unsigned first, any, loopback, down;
+	unsigned first = 0, any = 0, loopback = 0, down = 0;
 	char name[IF_NAMESIZE];
 
 	fixture_run("for i in $(seq 150); do echo link add m$i type veth peer name n$i; done | ip -batch -");
