@@ -68,9 +68,7 @@ int sink_open(const char *spec, const struct sink_options *options, struct sink 
 	int code;
 
 	*sink = NULL;
-	if (strcmp(spec, "-") == 0)
-		return sink_open("text:-", options, sink, error);
-	kind = find_kind(spec, &target);
+	kind = find_kind(strcmp(spec, "-") == 0 ? "text:-" : spec, &target);
 	if (kind == NULL)
 		return unknown(spec, error);
 	if (*target == '\0' && kind->open != null_open) {
