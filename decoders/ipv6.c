@@ -222,6 +222,7 @@ enum decode_next decode_ah(struct decode *d)
 
 	if (header == NULL)
 		return NEXT_END;
+	d->record->ip_protocol = header[0];
 	length = (header[1] + UINT32_C(2)) * 4;
 	if (length < 12) {
 		d->record->status |= STATUS_MALFORMED_L3;
@@ -229,7 +230,6 @@ enum decode_next decode_ah(struct decode *d)
 	}
 	d->record->layers |= LAYER_AH;
 	decode_trace_at(d, "AH", offset, length);
-	d->record->ip_protocol = header[0];
 	if (!decode_skip(d, length - 12, STATUS_MALFORMED_L3))
 		return NEXT_END;
 	decode_payload(d);
