@@ -26,6 +26,7 @@ enum {
 	SAP_BPDU = 0x42,
 	SAP_SNAP = 0xaa,
 	SAP_OSI = 0xfe,
+	CONTROL_UI = 0x03, /* unnumbered information: the only kind that carries a packet */
 	OUI_ETHERNET = 0x000000,
 	OUI_BRIDGE_TUNNEL = 0x0000f8, /* 802.1H: the same EtherTypes */
 	OUI_CISCO = 0x00000c,
@@ -130,11 +131,11 @@ enum decode_next decode_llc(struct decode *d)
 		return NEXT_END;
 	decode_trace_at(d, "LLC", offset, d->cursor.at - offset);
 	d->record->layers |= LAYER_LLC_SNAP;
-	if ((header[2] & 3) != 3)
+	if (header[2] != CONTROL_UI)
 		return NEXT_END;
 	switch (header[0]) {
 	case SAP_SNAP:
-		return snap(d);
+		return header[1] == SAP_SNAP ? snap(d) : NEXT_END;
 	case SAP_IP:
 		return NEXT_IPV4;
 	case SAP_BPDU:

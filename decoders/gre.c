@@ -126,7 +126,7 @@ enum decode_next decode_gre(struct decode *d)
 	checksum_none(d);
 	flags = load_be16(header);
 	protocol = load_be16(header + 2);
-	if ((flags & GRE_VERSION) == 1)
+	if ((flags & GRE_VERSION) == 1 && protocol == 0x880b)
 		return gre1(d, offset, flags);
 	if ((flags & GRE_VERSION) != 0) {
 		d->record->status |= STATUS_MALFORMED_L4;

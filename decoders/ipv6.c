@@ -208,6 +208,8 @@ enum decode_next decode_ipv6_mobility(struct decode *d)
 	d->record->layers |= LAYER_IPV6_EXT;
 	length = (header[1] + UINT32_C(1)) * 8;
 	decode_trace_at(d, d->protocol == 135 ? "Mobility" : d->protocol == 139 ? "HIP" : "Shim6", offset, length);
+	if (header[0] != HEADER_NONE)
+		d->record->ip_protocol = header[0];
 	if (!decode_skip(d, length - 8, STATUS_MALFORMED_L3))
 		return NEXT_END;
 	decode_payload(d);
