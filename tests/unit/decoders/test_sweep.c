@@ -11,7 +11,7 @@
 #include "decoders/flow_hash.h"
 #include "tests/unit/decoders/vector.h"
 
-#define MUTATIONS 300
+#define MUTATIONS 3000
 
 static struct vector *vectors;
 static unsigned vector_count;
@@ -200,7 +200,7 @@ static void test_noise(void **state)
 	uint64_t seed = 0x123456789abcdef;
 
 	(void)state;
-	for (unsigned i = 0; i < 40000; i++) {
+	for (unsigned i = 0; i < 400000; i++) {
 		uint32_t length = next_random(&seed) % 160;
 		uint8_t *bytes = malloc(length ? length : 1);
 
