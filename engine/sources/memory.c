@@ -141,6 +141,11 @@ uint64_t memory_builder_packets(const struct memory_builder *builder)
 	return builder->packets;
 }
 
+struct tpacket_block_desc *memory_builder_block(const struct memory_builder *builder, uint32_t index)
+{
+	return (struct tpacket_block_desc *)(void *)builder->blocks[index];
+}
+
 /* kernel: tpacket_rcv. The link header's 14 bytes end on a 16-byte boundary, plus the reserve. */
 static uint32_t builder_net_offset(const struct memory_builder_options *options)
 {

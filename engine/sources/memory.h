@@ -71,6 +71,10 @@ int memory_builder_retire(struct memory_builder *builder, bool timeout);
 uint32_t memory_builder_blocks(const struct memory_builder *builder);
 uint64_t memory_builder_packets(const struct memory_builder *builder);
 
+/* A block that was built, below memory_builder_blocks: for benches that walk it bare. Valid until the
+ * builder, or the source that took it over, is closed. */
+struct tpacket_block_desc *memory_builder_block(const struct memory_builder *builder, uint32_t index);
+
 /* Frees; NULL is allowed. Not after memory_open took it over. */
 void memory_builder_close(struct memory_builder *builder);
 
