@@ -1,6 +1,7 @@
 /* What decoding costs, per protocol, over RAM-resident blocks of packets.
  *
  *	walk      the bare walk over the same blocks (bench_blocks.h)
+ *	walk prefetched  the same with a line asked for ahead
  *	decode    the source's walk into frames, decode_packet into a record of 128 bytes each
  *	pcap+hand libpcap's loop over the same packets in a file in memory, and what people write by hand in
  *	          its callback: Ethernet, one tag, IPv4 or IPv6, ports
@@ -122,9 +123,12 @@ static double hand_ns(const struct blocks *blocks, uint8_t *file, size_t size)
 	static struct hand hand;
 	char text[PCAP_ERRBUF_SIZE];
 	FILE *in = fmemopen(file, size, "rb");
-	pcap_t *pcap = in != NULL ? pcap_fopen_offline_with_tstamp_precision(in, PCAP_TSTAMP_PRECISION_NANO, text) : NULL;
+	pcap_t *pcap = NULL;
 	uint64_t start;
 	double ns;
+
+	if (in != NULL)
+		pcap = pcap_fopen_offline_with_tstamp_precision(in, PCAP_TSTAMP_PRECISION_NANO, text);
 
 	if (pcap == NULL)
 		bench_die("libpcap does not take the file");
@@ -138,7 +142,8 @@ static double hand_ns(const struct blocks *blocks, uint8_t *file, size_t size)
 	return ns;
 }
 
-static void measure(struct bench *bench, const char *name, const char *mix, const char *size, uint64_t packets)
+static void measure(struct bench *bench, const char *name, const char *mix, const char *size,
+		    uint64_t packets)
 {
 	static struct record records[4096];
 	struct blocks_options options = { .mix = mix, .size = size, .flows = 1000, .packets = packets,
@@ -152,11 +157,14 @@ static void measure(struct bench *bench, const char *name, const char *mix, cons
 	file = make_file(&blocks, &file_size);
 	blocks_walk_ns(&blocks); /* warm: page tables, frequency */
 	for (unsigned run = 0; run < bench->runs; run++) {
-		double walk = blocks_walk_ns(&blocks), decode = decode_ns(&blocks, records);
+		double walk = blocks_walk_ns(&blocks), prefetched = blocks_walk_prefetch_ns(&blocks);
+		double decode = decode_ns(&blocks, records);
 		double hand = hand_ns(&blocks, file, file_size);
 
 		snprintf(text, sizeof text, "%s walk", name);
 		bench_add(bench, text, walk, 1);
+		snprintf(text, sizeof text, "%s walk prefetched", name);
+		bench_add(bench, text, prefetched, prefetched / walk);
 		snprintf(text, sizeof text, "%s decode", name);
 		bench_add(bench, text, decode, decode / walk);
 		snprintf(text, sizeof text, "%s pcap+hand", name);
@@ -183,7 +191,7 @@ int main(int argc, char **argv)
 		/* 10 % VLAN, 10 % VXLAN, 15 % IPv6, of the rest half TCP, IMIX sizes */
 		{ "mix-imix", "udp:7,tcp:6,ipv6:2,tcp6:1,vlan:2,vxlan:2", "imix" },
 	};
-	static struct bench bench = { .name = "decode", .unit = "ns/packet", .runs = 7 };
+	static struct bench bench = { .name = "decode", .unit = "ns/packet", .base = "the bare walk", .runs = 7 };
 	uint64_t packets = 400000;
 
 	if (!bench_arguments(argc, argv, &bench.runs, &packets, "--packets"))

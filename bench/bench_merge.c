@@ -13,6 +13,12 @@
 
 static uint64_t sink_sum;
 
+static void nothing(void *context, unsigned queue)
+{
+	(void)context;
+	(void)queue;
+}
+
 static double walk_ns(const struct record *records, uint64_t count)
 {
 	uint64_t start = clock_monotonic_ns();
@@ -63,7 +69,7 @@ static double merge_ns(struct spsc **queues, unsigned count, uint64_t total)
 			last = pointers[i]->timestamp_ns;
 		}
 		seen += batch.count;
-		merge_release(merge, NULL, NULL);
+		merge_release(merge, nothing, NULL);
 	}
 	start = clock_monotonic_ns() - start;
 	merge_close(merge);
@@ -74,7 +80,7 @@ static double merge_ns(struct spsc **queues, unsigned count, uint64_t total)
 
 int main(int argc, char **argv)
 {
-	static struct bench bench = { .name = "merge", .unit = "ns/record", .runs = 7 };
+	static struct bench bench = { .name = "merge", .unit = "ns/record", .base = "the walk", .runs = 7 };
 	static struct spsc queues[QUEUES_MAX];
 	struct spsc *pointers[QUEUES_MAX];
 	uint64_t total = 1 << 18;

@@ -55,6 +55,12 @@ struct consumer {
 	bool merge;
 };
 
+static void nothing(void *context, unsigned queue)
+{
+	(void)context;
+	(void)queue;
+}
+
 static void *consume_merge(struct consumer *consumer)
 {
 	static const struct record *pointers[SINK_BATCH];
@@ -67,7 +73,7 @@ static void *consume_merge(struct consumer *consumer)
 		bench_die("no merge");
 	while (!merge_ended(merge)) {
 		merge_collect(merge, &batch, FIRST_NS);
-		merge_release(merge, NULL, NULL);
+		merge_release(merge, nothing, NULL);
 		if (batch.count == 0)
 			__builtin_ia32_pause();
 	}
@@ -163,8 +169,8 @@ static double queue_ns(struct blocks *blocks, bool merge)
 }
 
 /* One engine run over `sources`, closed with it. Returns ns per packet of the ledger's count. */
-static double engine_ns(struct source **sources, unsigned count, struct interface_table *table, const char *sink_spec,
-			uint64_t packets)
+static double engine_ns(struct source **sources, unsigned count, struct interface_table *table,
+			const char *sink_spec, uint64_t packets)
 {
 	struct sink_options sink_options = { .interfaces = table, .application = "bench", .snap_length = 262144 };
 	int cpus[] = { 0, 1 };
@@ -223,7 +229,7 @@ static double whole_ns(const char *sink_spec, unsigned workers, uint64_t packets
 
 int main(int argc, char **argv)
 {
-	static struct bench bench = { .name = "replay", .unit = "ns/packet", .runs = 7 };
+	static struct bench bench = { .name = "replay", .unit = "ns/packet", .base = "the bare walk", .runs = 7 };
 	static struct record records[256];
 	uint64_t packets = 1000000;
 	struct blocks blocks;
@@ -245,7 +251,10 @@ int main(int argc, char **argv)
 		static const char *const names[] = { "frames", "decode", "queue", "merge", "engine", "engine hold",
 						     "engine skew" };
 
+		double prefetched = blocks_walk_prefetch_ns(&blocks);
+
 		bench_add(&bench, "walk", walk, 1);
+		bench_add(&bench, "walk prefetched", prefetched, prefetched / walk);
 		for (size_t i = 0; i < sizeof ns / sizeof ns[0]; i++)
 			bench_add(&bench, names[i], ns[i], ns[i] / walk);
 	}

@@ -26,13 +26,14 @@
 
 struct bench_figure {
 	char name[48];
+	const char *unit; /* NULL: the bench's */
 	double values[BENCH_RUNS_MAX];
 	double ratios[BENCH_RUNS_MAX]; /* 0: none */
 	unsigned runs;
 };
 
 struct bench {
-	const char *name, *unit;
+	const char *name, *unit, *base; /* base: what ratios are to, for people */
 	unsigned runs; /* of each figure */
 	struct bench_figure figures[BENCH_FIGURES_MAX];
 	unsigned count;
@@ -55,8 +56,10 @@ static inline double bench_quantile(const double *values, unsigned count, double
 	return sorted[(unsigned)(which * (count - 1) + 0.5)];
 }
 
-/* Adds one run's value to the figure of that name. ratio: to the bare walk of the same run, 0: none. */
-static inline void bench_add(struct bench *bench, const char *name, double value, double ratio)
+/* Adds one run's value to the figure of that name, and returns it. ratio: to the bare walk of the same
+ * run, 0: none. */
+static inline struct bench_figure *bench_add(struct bench *bench, const char *name, double value,
+					     double ratio)
 {
 	struct bench_figure *figure = NULL;
 
@@ -66,14 +69,15 @@ static inline void bench_add(struct bench *bench, const char *name, double value
 	}
 	if (figure == NULL) {
 		if (bench->count == BENCH_FIGURES_MAX)
-			return;
+			return &bench->figures[BENCH_FIGURES_MAX - 1];
 		figure = &bench->figures[bench->count++];
 		snprintf(figure->name, sizeof figure->name, "%s", name);
 	}
-	if (figure->runs == BENCH_RUNS_MAX)
-		return;
-	figure->values[figure->runs] = value;
-	figure->ratios[figure->runs++] = ratio;
+	if (figure->runs < BENCH_RUNS_MAX) {
+		figure->values[figure->runs] = value;
+		figure->ratios[figure->runs++] = ratio;
+	}
+	return figure;
 }
 
 static inline void bench_print(const struct bench *bench)
@@ -82,10 +86,11 @@ static inline void bench_print(const struct bench *bench)
 		const struct bench_figure *f = &bench->figures[i];
 
 		printf("%-8s %-28s %9.2f %s (%.2f to %.2f, %u runs)", bench->name, f->name,
-		       bench_quantile(f->values, f->runs, 0.5), bench->unit, bench_quantile(f->values, f->runs, 0),
+		       bench_quantile(f->values, f->runs, 0.5), f->unit != NULL ? f->unit : bench->unit,
+		       bench_quantile(f->values, f->runs, 0),
 		       bench_quantile(f->values, f->runs, 1), f->runs);
 		if (f->ratios[0] > 0)
-			printf("  %.2fx the bare walk", bench_quantile(f->ratios, f->runs, 0.5));
+			printf("  %.2fx %s", bench_quantile(f->ratios, f->runs, 0.5), bench->base);
 		putchar('\n');
 	}
 	printf("{\"bench\":\"%s\",\"unit\":\"%s\",\"runs\":%u,\"figures\":[", bench->name, bench->unit, bench->runs);
@@ -95,6 +100,8 @@ static inline void bench_print(const struct bench *bench)
 		printf("%s{\"name\":\"%s\",\"value\":%.4f,\"min\":%.4f,\"max\":%.4f", i > 0 ? "," : "", f->name,
 		       bench_quantile(f->values, f->runs, 0.5), bench_quantile(f->values, f->runs, 0),
 		       bench_quantile(f->values, f->runs, 1));
+		if (f->unit != NULL)
+			printf(",\"unit\":\"%s\"", f->unit);
 		if (f->ratios[0] > 0)
 			printf(",\"ratio\":%.4f,\"ratio_min\":%.4f,\"ratio_max\":%.4f",
 			       bench_quantile(f->ratios, f->runs, 0.5), bench_quantile(f->ratios, f->runs, 0),
@@ -115,7 +122,8 @@ static inline void bench_pin(int cpu)
 }
 
 /* The --runs and --packets of every bench; false after an unknown option, which it names. */
-static inline bool bench_arguments(int argc, char **argv, unsigned *runs, uint64_t *amount, const char *amount_name)
+static inline bool bench_arguments(int argc, char **argv, unsigned *runs, uint64_t *amount,
+				   const char *amount_name)
 {
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc)
