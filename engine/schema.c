@@ -47,6 +47,7 @@ const char *const schema_tunnel_names[SCHEMA_TUNNEL_TYPES] = {
 	[TUNNEL_TEREDO] = "teredo", [TUNNEL_AYIYA] = "ayiya", [TUNNEL_ESP_UDP] = "esp-udp",
 	[TUNNEL_NSH] = "nsh", [TUNNEL_MPLS_UDP] = "mpls-udp", [TUNNEL_MPLS_GRE] = "mpls-gre",
 	[TUNNEL_ETHERIP] = "etherip",
+	[TUNNEL_ETHERNET] = "ethernet",
 };
 
 const char *const schema_direction_names[4] = {

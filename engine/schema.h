@@ -111,7 +111,7 @@ extern const struct schema_column schema_columns[SCHEMA_ALL_COLUMNS];
 /* Names of bits of record.layers and record.status, by bit number, NULL where there is none; and of enum tunnel_type. */
 extern const char *const schema_layer_names[32];
 extern const char *const schema_status_names[32];
-#define SCHEMA_TUNNEL_TYPES 24
+#define SCHEMA_TUNNEL_TYPES (TUNNEL_ETHERNET + 1)
 extern const char *const schema_tunnel_names[SCHEMA_TUNNEL_TYPES];
 
 /* "in", "out", "other"; NULL for unknown. */

@@ -219,7 +219,7 @@ static bool fill_frame(struct recordfile *file, struct record *record, struct fr
 	record->interface = mapped;
 	record->status &= ~STATUS_CONTROL;
 	record->packet_offset = RECORD_NO_OFFSET;
-	if (record->tunnel_type > TUNNEL_ETHERIP)
+	if (record->tunnel_type > TUNNEL_ETHERNET)
 		record->tunnel_type = TUNNEL_NONE;
 	*frame = (struct frame){
 		.data = (const uint8_t *)record,
