@@ -82,8 +82,8 @@ static void look_at_offloads(struct afpacket_group *group, struct source_report 
 		group->walk.wire_most = interface->mtu + LINK_HEADER_MOST;
 	afpacket_host_offloads(interface->name, offloads, sizeof offloads);
 	if (offloads[0] != '\0')
-		source_report_note(report, "frames on %s may be several packets merged (ethtool -K %s %s ends that)",
-				   interface->name, interface->name, offloads);
+		source_report_note(report, "frames may be several packets merged (ethtool -K %s %s ends that)",
+				   interface->name, offloads);
 }
 
 static void write_report(const struct afpacket_group *group, struct source_report *report)
@@ -103,17 +103,14 @@ static void write_report(const struct afpacket_group *group, struct source_repor
 		 interfaces_link_name(group->interface.link_type), group->promiscuous ? ", promiscuous" : "", ring_mib,
 		 sharing);
 	if (ring_mib < asked_mib / 2 && plan->block_count > 2)
-		source_report_note(report, "the ring of %s is %.4g MiB, not %.4g: there was no memory for more",
-				   group->interface.name, ring_mib, asked_mib);
+		source_report_note(report, "the ring is %.4g MiB, not %.4g: there was no memory for more", ring_mib,
+				   asked_mib);
 	if (group->options.snap_length > plan->block_size - 256)
-		source_report_note(report, "packets on %s are cut to a block: %u bytes", group->interface.name,
-				   plan->block_size);
+		source_report_note(report, "packets are cut to a block: %u bytes", plan->block_size);
 	if (group->filter.user != NULL)
-		source_report_note(report, "the filter on %s runs in the worker, not in the kernel: %s",
-				   group->interface.name, group->filter.why);
+		source_report_note(report, "the filter runs in the worker, not in the kernel: %s", group->filter.why);
 	if (group->options.time_hardware && !group->time_hardware)
-		source_report_note(report, "%s gives no hardware timestamps; the kernel's are used",
-				   group->interface.name);
+		source_report_note(report, "it gives no hardware timestamps; the kernel's are used");
 }
 
 static int prepare_group(struct afpacket_group *group, const char *name, struct source_report *report,
