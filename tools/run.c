@@ -79,6 +79,8 @@ static int open_sink(struct run *run, const char *spec)
 		.flush_each = options->flush_each,
 		.wait_when_full = options->wait_when_full,
 		.show_payload = true,
+		.stream_payload = options->stream_payload,
+		.spool_dir = options->spool_dir,
 		.cancel = &run->cancel,
 	};
 

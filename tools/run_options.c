@@ -16,6 +16,7 @@ enum {
 	OPT_BLOCK_TIMEOUT, OPT_NETNS, OPT_UNORDERED, OPT_STATS, OPT_STATS_JSON, OPT_HEADERS_ONLY, OPT_ON_FULL,
 	OPT_ON_LOSS, OPT_TUNNEL, OPT_TUNNEL_PORT, OPT_CHECKSUMS, OPT_USER, OPT_BACKEND, OPT_COLOUR, OPT_FILTER,
 	OPT_COUNT, OPT_HARDWARE_TIME,
+	OPT_STREAM_PAYLOAD, OPT_SPOOL,
 };
 
 /* One row an option: what getopt needs, which commands have it, what --help says. */
@@ -34,6 +35,8 @@ static const struct option_row rows[] = {
 	{ 'D', "list-interfaces", NULL, RUN_CAPTURE, "list the interfaces and exit" },
 	{ 'w', "write", "OUT", BOTH, "write to OUT, by extension (.pcapng .pcap .ndjson .csv .weir) or prefix (ndjson:-); may be repeated" },
 	{ OPT_FORMAT, "format", "F", BOTH, "on stdout: text, addresses, line, ip, tcp, arp, brief, ndjson, csv, streams" },
+	{ OPT_STREAM_PAYLOAD, "stream-payload", "DIR", BOTH, "with streams: each direction's bytes into a file in DIR" },
+	{ OPT_SPOOL, "spool", "DIR", BOTH, "keep in DIR what a network output cannot take, and send it later" },
 	{ 'c', "packets", "N", BOTH, "stop after N packets (read: without N, only count)" },
 	{ OPT_COUNT, "count", NULL, RUN_READ, "print only how many packets match" },
 	{ OPT_DURATION, "duration", "S", RUN_CAPTURE, "stop after S seconds" },
@@ -339,6 +342,12 @@ static int apply_option(int option, const char *value, struct run_options *optio
 		return 0;
 	case OPT_FORMAT:
 		options->format = value;
+		return 0;
+	case OPT_STREAM_PAYLOAD:
+		options->stream_payload = value;
+		return 0;
+	case OPT_SPOOL:
+		options->spool_dir = value;
 		return 0;
 	case OPT_PIN:
 		return parse_pins(value, options);

@@ -37,6 +37,8 @@ struct run_options {
 	const char *netns;
 	const char *backend;
 	const char *stats_json;
+	const char *stream_payload;
+	const char *spool_dir;
 	const char *user;
 	uint64_t packet_limit;
 	uint64_t duration_ns;

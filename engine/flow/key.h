@@ -19,7 +19,7 @@
 
 struct flow_key {
 	uint8_t low_ip[16], high_ip[16];
-	uint16_t low_port, high_port; /* ICMP echo: the identifier, in both */
+	uint16_t low_port, high_port; /* ICMP: in both the identifier, or flow_key_icmp */
 	uint16_t vlan, inner_vlan;    /* VID, FLOW_NO_VLAN: untagged */
 	uint32_t network;             /* VNI or VSID, 0: none */
 	uint8_t protocol;
@@ -42,6 +42,17 @@ static inline bool flow_key_less(const uint8_t *a, const uint8_t *b)
 	return be64toh(x) < be64toh(y);
 }
 
+/* One number for a request and its answer: v4 9 and 10, v6 130 and 131, 133 and 134, 135 and 136, 139 and 140,
+ * 144 and 145; other types stand for themselves. */
+static inline uint16_t flow_key_icmp(const struct record *record)
+{
+	uint8_t type = record->icmp_type;
+
+	if (record->layers & LAYER_ICMP)
+		return type == 10 ? 9 : type;
+	return type == 131 || type == 134 || type == 136 || type == 140 || type == 145 ? type - 1 : type;
+}
+
 /* Fills *key. The record must have an IP layer. Returns true when the packet goes from low to high. */
 static inline bool flow_key_of(struct flow_key *key, const struct record *record)
 {
@@ -50,6 +61,8 @@ static inline bool flow_key_of(struct flow_key *key, const struct record *record
 
 	if (record_has_icmp_id(record))
 		src_port = dst_port = record->icmp_id;
+	else if (record->layers & (LAYER_ICMP | LAYER_ICMPV6))
+		src_port = dst_port = flow_key_icmp(record);
 	if (memcmp(record->src_ip, record->dst_ip, 16) == 0)
 		forward = src_port <= dst_port;
 	else

@@ -34,6 +34,11 @@ static inline char *put_line(void *context, char *p, const struct record *record
 	return p;
 }
 
+char *ndjson_line(char *p, const struct record *record)
+{
+	return put_line(NULL, p, record);
+}
+
 static int ndjson_write(struct sink *sink, const struct batch *batch)
 {
 	return lines_write((struct file_sink *)sink, batch, put_line, NULL);

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "engine/sinks/arrow.h"
+#include "engine/sinks/flows.h"
 #include "engine/sinks/sinks.h"
+#include "engine/sinks/streams.h"
 
 const struct sink_kind sink_kinds[] = {
 	{ "text:", ".txt", text_open },
@@ -12,6 +14,8 @@ const struct sink_kind sink_kinds[] = {
 	{ "pcapng:", ".pcapng", pcapng_open },
 	{ "pcap:", ".pcap", pcap_open },
 	{ "records:", ".weir", records_open },
+	{ "streams:", NULL, streams_open },
+	{ "flows:", NULL, flows_open },
 	{ "arrow:", ".arrow", arrow_open },
 	{ "arrows:", ".arrows", arrows_open },
 	{ "arrow+text:", NULL, arrow_text_open },

@@ -21,4 +21,7 @@ extern const struct sink_kind sink_kinds[];
 
 sink_opener text_open, ndjson_open, csv_open, pcapng_open, pcap_open, records_open, null_open;
 
+/* The record's NDJSON line, with its end, at p where LINES_ROOM bytes are; returns the first byte behind it. */
+char *ndjson_line(char *p, const struct record *record);
+
 #endif
