@@ -1,6 +1,7 @@
 #include "tools/commands.h"
 
 #include "tools/weir_capture.h"
+#include "tools/weir_decode.h"
 #include "tools/weir_digest.h"
 #include "tools/weir_gen.h"
 #include "tools/weir_read.h"
@@ -10,6 +11,7 @@
 const struct command commands[] = {
 	{ "capture", "packets from live interfaces", weir_capture },
 	{ "read", "packets and records from files", weir_read },
+	{ "decode", "one packet in hex as a tree of headers and a record", weir_decode },
 	{ "gen", "send numbered, timed, checksummed packets", weir_gen },
 	{ "digest", "print or check the digests of files", weir_digest },
 	{ "seal", "encrypt and authenticate a file", weir_seal },
