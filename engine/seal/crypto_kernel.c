@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -33,7 +34,8 @@ struct kernel_cipher {
 	uint8_t *buffer;   /* as above; what is kept from the last call stands at its start */
 	size_t kept;
 	bool kept_in_kernel;
-	bool no_splice;    /* the input is none that splices */
+	bool known;        /* what the input is */
+	bool no_splice;    /* it goes through the buffer */
 };
 
 /* What says that the algorithm cannot be had here, rather than that something broke. */
@@ -305,7 +307,7 @@ static int kernel_run(struct crypto_cipher *base, const uint8_t *in, uint8_t *ou
 	return ret;
 }
 
-/* Input that does not splice (pipes, terminals): through a buffer of our own, in which the rest of a block
+/* Input that is not to be spliced (pipes, terminals): through a buffer of our own, in which the rest of a block
  * must wait, because the kernel would go on referring to its page. */
 static ssize_t read_and_run(struct kernel_cipher *cipher, int fd, size_t limit, uint8_t *out, size_t *written)
 {
@@ -330,6 +332,15 @@ static ssize_t read_and_run(struct kernel_cipher *cipher, int fd, size_t limit, 
 	return got;
 }
 
+/* kernel: a pipe splices too, but in pieces as small as they were written, and a cipher socket's list of many
+ * small pieces outgrows net.core.optmem_max (ENOMEM); and waiting in splice would hide signals. Files only. */
+static bool is_spliceable(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
+}
+
 static ssize_t kernel_cipher_file(struct crypto_cipher *base, int fd, size_t limit, uint8_t *out,
 	size_t *written)
 {
@@ -341,6 +352,10 @@ static ssize_t kernel_cipher_file(struct crypto_cipher *base, int fd, size_t lim
 	ret = open_pipe(&cipher->channel);
 	if (ret != 0)
 		return ret;
+	if (!cipher->known) {
+		cipher->known = true;
+		cipher->no_splice = !is_spliceable(fd);
+	}
 	if (cipher->no_splice)
 		return read_and_run(cipher, fd, limit, out, written);
 	while (total < limit) {
