@@ -217,6 +217,22 @@ if have openssl && openssl kdf -help >/dev/null 2>&1; then
 	same "the plaintext by openssl" in out
 fi
 
+rm -f phrased
+seal -p phrase in -o phrased
+if have openssl && openssl kdf -help >/dev/null 2>&1; then
+	salt=$(od -An -v -tx1 -j 32 -N 32 phrased | tr -d ' \n')
+	keys=$(openssl kdf -keylen 64 -kdfopt 'pass:correct horse' -kdfopt "hexsalt:$salt" -kdfopt n:131072 -kdfopt r:8 \
+		-kdfopt p:1 -kdfopt maxmem_bytes:1073741824 SCRYPT | tr -d ':\n' | tr A-F a-f)
+	mac_key=$(echo "$keys" | cut -c 65-128)
+	dd if=phrased of=part1 bs=96 count=1 2>/dev/null
+	expect "scrypt by openssl" "$(od -An -v -tx1 -j 96 -N 32 phrased | tr -d ' \n')" "$(mac part1)"
+fi
+for offset in 16 20 24; do # a header that asks for all memory, or for years
+	cp phrased changed
+	printf '\377\377\377' | dd of=changed bs=1 seek=$offset conv=notrunc 2>/dev/null
+	refused "scrypt cost out of range" 'out of range' unseal -p phrase changed -o out4
+done
+
 # ---- damage: every byte of a small sealed file, and of a long one each region ----
 rm -f out
 offset=0
@@ -365,6 +381,59 @@ rm check/a
 digest --check list >output && bad "digest --check with a missing file"
 works "digest --check: missing" grep -q 'check/a: FAILED open or read' output
 refused "digest --check of no list" 'holds no digest line' digest --check abc
+# ---- verify: a manifest written here from its description alone ----
+zeros=0000000000000000000000000000000000000000000000000000000000000000
+sha() { weir digest --crypto "$crypto" "$1" | cut -c 1-64; }
+rm -rf kept
+mkdir kept
+cp abc kept/one
+cp data kept/two
+: >kept/three
+previous=$zeros
+: >kept/manifest
+for name in one two three; do
+	packets=4 first=1700000000000000001 last=1700000000000000009
+	[ $name = three ] && packets=0 first=null last=null
+	printf '{"name":"%s","size":%d,"packets":%d,"first_timestamp_ns":%s,"last_timestamp_ns":%s,"sha256":"%s","previous":"%s"}' \
+		$name "$(wc -c <kept/$name)" $packets $first $last "$(sha kept/$name)" "$previous" >line
+	previous=$(sha line)
+	(cat line; echo) >>kept/manifest
+done
+verify() { weir verify --crypto "$crypto" "$@"; }
+verify kept/manifest >output || bad "verify of what is whole"
+expect "verify: lines" "one: OK two: OK three: OK 3 lines, 3 files right, 0 wrong; head $previous" "$(tr '\n' ' ' <output | sed 's/ $//')"
+works "verify --head" verify --quiet --head "$previous" kept/manifest >output
+expect "verify of an empty manifest" "0 lines, 0 files right, 0 wrong; head $zeros" "$(verify empty)"
+mkdir away
+cp kept/manifest away
+works "verify --directory" verify --quiet --directory kept away/manifest >output
+refused "verify: all files gone" '3 files' verify away/manifest
+printf x | dd of=kept/two bs=1 seek=5000 conv=notrunc 2>/dev/null
+refused "verify: a changed file" '1 files are not' verify kept/manifest
+works "verify names the changed file" grep -q '^two: FAILED changed$' output
+cp data kept/two
+echo >>kept/one
+refused "verify: a longer file" '1 files are not' verify kept/manifest
+works "verify names the longer file" grep -q '^one: FAILED another size$' output
+cp abc kept/one
+rm kept/three
+refused "verify: a removed file" '1 files are not' verify kept/manifest
+works "verify names the removed file" grep -q '^three: FAILED missing$' output
+: >kept/three
+cp kept/manifest whole
+for change in 1d 2d '1{h;d;};2G' 's/"packets":4/"packets":5/' '1s/one/two/' '2s/^{/[/'; do
+	sed "$change" whole >kept/manifest
+	refused "verify: manifest changed by sed $change" 'not as they were' verify kept/manifest
+done
+sed '$d' whole >kept/manifest
+works "a shorter chain is a chain" verify --quiet kept/manifest >output
+refused "but not with --head" 'not hold the line' verify --head "$previous" kept/manifest
+dd if=whole of=kept/manifest bs=300 count=1 2>/dev/null
+refused "verify: a cut manifest" 'not as they were' verify kept/manifest
+works "verify says that the line is cut" grep -q 'line 2: FAILED is cut' output
+refused "verify of something else" 'not as they were' verify data
+refused "verify of nothing" 'No such file' verify nothing
+
 weir digest --algorithm rot13 abc
 expect "an unknown algorithm is a usage error" 2 $?
 weir seal -k key
