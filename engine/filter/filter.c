@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pcap/pcap.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,8 +58,8 @@ int filter_take(const char *text, struct pcap *handle, uint32_t netmask, struct 
 	return 0;
 }
 
-int filter_compile_any(const char *text, uint16_t link_type, uint32_t netmask, struct filter_program **program,
-		       struct error *error)
+int filter_compile_live(const char *text, uint16_t link_type, uint32_t netmask,
+			struct filter_program **program, struct error *error)
 {
 	struct pcap *handle;
 	int result;
@@ -77,39 +78,43 @@ bool filter_is_empty(const char *text)
 	return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
 }
 
-/* Loads that only the kernel's interpreter knows: packet type, interface, VLAN tag beside the bytes. */
-static bool asks_the_kernel(const struct filter_program *program)
+/* libpcap treats a file's packets otherwise than live ones: the address families of LINKTYPE_NULL are those of all
+ * BSDs, and `inbound` on Ethernet is refused, not compiled into a load that only the kernel knows. An empty
+ * capture file in memory makes it do so. */
+static struct pcap *open_as_file(uint16_t link_type, struct error *error)
 {
-	for (unsigned i = 0; i < program->length; i++) {
-		const struct sock_filter *step = &program->code[i];
+	struct pcap_file_header header = {
+		.magic = 0xa1b2c3d4, .version_major = PCAP_VERSION_MAJOR, .version_minor = PCAP_VERSION_MINOR,
+		.snaplen = FILTER_SNAP_MOST, .linktype = link_type == LINK_RAW_OLD14 ? LINK_RAW : link_type,
+	};
+	char message[PCAP_ERRBUF_SIZE] = "";
+	FILE *file = fmemopen(&header, sizeof header, "r");
+	struct pcap *handle = file != NULL ? pcap_fopen_offline(file, message) : NULL;
 
-		if ((BPF_CLASS(step->code) == BPF_LD || BPF_CLASS(step->code) == BPF_LDX) &&
-		    BPF_MODE(step->code) == BPF_ABS && step->k >= (uint32_t)SKF_AD_OFF)
-			return true;
-	}
-	return false;
+	if (handle != NULL)
+		return handle;
+	if (file != NULL)
+		fclose(file);
+	error_set(error, -ENOMEM, "cannot compile a filter for link type %u: %.120s", link_type, message);
+	return NULL;
 }
 
 int filter_compile(const char *text, uint16_t link_type, struct filter_program **program, struct error *error)
 {
+	struct pcap *handle;
 	int result;
 
+	*program = NULL;
 	if (filter_is_empty(text)) {
 		*program = calloc(1, sizeof **program);
 		return *program != NULL ? 0 : error_set_errno(error, -ENOMEM, "cannot compile the filter");
 	}
-	result = filter_compile_any(text, link_type, 0, program, error);
-	if (result != 0)
-		return result;
-	if (asks_the_kernel(*program)) {
-		filter_close(*program);
-		*program = NULL;
-		error_set(error, -EINVAL, "the filter '%.80s' asks for what only the kernel knows of a live packet", text);
-		error_hint(error, "inbound, outbound and ifindex work on a live capture whose filter the kernel takes, "
-				  "and with Linux cooked captures");
-		return -EINVAL;
-	}
-	return 0;
+	handle = open_as_file(link_type, error);
+	if (handle == NULL)
+		return -ENOMEM;
+	result = filter_take(text, handle, 0, program, error);
+	pcap_close(handle);
+	return result;
 }
 
 void filter_close(struct filter_program *program)

@@ -186,7 +186,7 @@ static int compile_for_kernel(const char *text, const struct interfaces_entry *i
 	if (interface->link_type == LINK_ETHERNET)
 		result = compile_activated(text, interface, program, error);
 	else
-		result = filter_compile_any(text, interface->link_type, interface->netmask, program, error);
+		result = filter_compile_live(text, interface->link_type, interface->netmask, program, error);
 	if (result == 0 && interface->form == INTERFACES_COOKED && !shift_cooked(*program)) {
 		*why = "on a cooked socket it cannot see the link header or the length";
 		filter_close(*program);
