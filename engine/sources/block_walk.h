@@ -129,7 +129,8 @@ static inline void block_walk_correct(const struct block_walk_setup *setup, stru
 
 	header->tp_mac = (uint16_t)(header->tp_mac - grown);
 	header->tp_len += grown;
-	header->tp_snaplen = setup->snap_length != 0 && captured > setup->snap_length ? setup->snap_length : captured;
+	header->tp_snaplen =
+		setup->snap_length != 0 && captured > setup->snap_length ? setup->snap_length : captured;
 	header->tp_status &= ~(uint32_t)TP_STATUS_VLAN_VALID;
 	header->tp_status |= BLOCK_STATUS_RESTORED | (tagged ? BLOCK_STATUS_TAGGED : 0);
 }
@@ -237,12 +238,14 @@ static inline unsigned block_walk_frames(struct block_walk *walk, const struct b
 	if (walk->ended)
 		return 0;
 	if (walk->left == 0) {
-		frames[0] = (struct frame){ .span = walk->span, .flags = FRAME_NO_PACKET | FRAME_LAST_OF_SPAN };
+		frames[0] =
+			(struct frame){ .span = walk->span, .flags = FRAME_NO_PACKET | FRAME_LAST_OF_SPAN };
 		walk->ended = true;
 		return 1;
 	}
 	for (unsigned i = 0; i < count; i++) {
-		struct tpacket3_hdr *next = (struct tpacket3_hdr *)((uint8_t *)header + header->tp_next_offset);
+		struct tpacket3_hdr *next =
+			(struct tpacket3_hdr *)((uint8_t *)header + header->tp_next_offset);
 
 		/* The chain's next link is known; what lies two further on is guessed from this one's
 		 * length, for the packet sizes of a burst repeat. A wrong guess costs nothing. */

@@ -81,7 +81,7 @@ static bool hex4(struct json_reader *reader, uint32_t *value)
 		return fail(reader);
 	for (int i = 0; i < 4; i++) {
 		char c = *reader->at++;
-		uint32_t digit = c >= '0' && c <= '9'	? (uint32_t)(c - '0')
+		uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
 				 : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
 				 : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
 							: 16;
@@ -197,7 +197,8 @@ bool json_unsigned(struct json_reader *reader, uint64_t *value)
 	while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9') {
 		uint64_t digit = (uint64_t)(*reader->at++ - '0');
 
-		if (__builtin_mul_overflow(number, UINT64_C(10), &number) || __builtin_add_overflow(number, digit, &number))
+		if (__builtin_mul_overflow(number, UINT64_C(10), &number) ||
+		    __builtin_add_overflow(number, digit, &number))
 			return fail(reader);
 		if (zero && number != 0)
 			return fail(reader);

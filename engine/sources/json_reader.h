@@ -1,9 +1,9 @@
 /* Reads JSON (RFC 8259), strictly, one value after the other, from memory; builds nothing.
  *
- * For the header of a .weir file, which is somebody else's by the time that it is read. Our own because one array of
- * one format is wanted: a library would bring allocation and an object tree for that.
- * After the first mistake in the text every call fails, so that callers may look once, at the end.
- * Any thread, its own reader.
+ * For the header of a .weir file, which is somebody else's by the time that it is read. Our own because one
+ * array of one format is wanted: a library would bring allocation and an object tree for that. After the
+ * first mistake in the text every call fails, so that callers may look once, at the end. Any thread, its own
+ * reader.
  */
 #ifndef WEIR_ENGINE_SOURCES_JSON_READER_H
 #define WEIR_ENGINE_SOURCES_JSON_READER_H
@@ -26,8 +26,8 @@ static inline struct json_reader json_over(const char *text, size_t length)
 	return (struct json_reader){ .at = text, .end = text + length };
 }
 
-/* Enters an object. Then json_member gives one member's name after the other (cut to size; NUL-terminated) and
- * stands before its value, which must be read or skipped; false at the end of the object, or bad. */
+/* Enters an object. Then json_member gives one member's name after the other (cut to size; NUL-terminated)
+ * and stands before its value, which must be read or skipped; false at the end of the object, or bad. */
 bool json_object(struct json_reader *reader);
 bool json_member(struct json_reader *reader, char *name, size_t size);
 

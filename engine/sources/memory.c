@@ -31,7 +31,7 @@ struct memory_source {
 	uint8_t **pristine;             /* with poison: a copy of each block; owned */
 	_Atomic uint8_t *states;        /* enum memory_state of each block; the worker writes */
 	struct block_walk walk;
-	uint32_t block;                 /* the one being walked, or to be taken next */
+	uint32_t block; /* the one being walked, or to be taken next */
 	bool walking;
 	bool stopped;
 	uint64_t loop;
@@ -61,8 +61,9 @@ int memory_builder_create(const struct memory_builder_options *options, struct m
 		made->options.block_size = MEMORY_BLOCK_DEFAULT;
 	if (made->options.hatype == 0)
 		made->options.hatype = 1;
-	if (made->options.block_size % MEMORY_BLOCK_MIN != 0 || made->options.block_size > UINT32_C(1) << 30 ||
-	    made->options.reserve > 4096 || made->options.address_len > 8) {
+	if (made->options.block_size % MEMORY_BLOCK_MIN != 0 ||
+	    made->options.block_size > UINT32_C(1) << 30 || made->options.reserve > 4096 ||
+	    made->options.address_len > 8) {
 		free(made);
 		return error_set(error, -EINVAL, "a block of %u bytes cannot be built", options->block_size);
 	}
@@ -152,8 +153,8 @@ static uint32_t builder_net_offset(const struct memory_builder_options *options)
 	return TPACKET_ALIGN(TPACKET3_HDRLEN + 16) + options->reserve;
 }
 
-static void builder_fill(const struct memory_builder *builder, const struct memory_packet *packet, uint32_t mac,
-			 struct tpacket3_hdr *header)
+static void builder_fill(const struct memory_builder *builder, const struct memory_packet *packet,
+			 uint32_t mac, struct tpacket3_hdr *header)
 {
 	const struct memory_builder_options *options = &builder->options;
 	struct sockaddr_ll *address = block_walk_address(header);
@@ -164,7 +165,8 @@ static void builder_fill(const struct memory_builder *builder, const struct memo
 	header->tp_len = packet->wire_len < packet->captured_len ? packet->captured_len : packet->wire_len;
 	header->tp_status = TP_STATUS_USER | packet->status;
 	if (packet->tagged) {
-		header->tp_status |= TP_STATUS_VLAN_VALID | (packet->vlan_tpid != 0 ? TP_STATUS_VLAN_TPID_VALID : 0);
+		header->tp_status |=
+			TP_STATUS_VLAN_VALID | (packet->vlan_tpid != 0 ? TP_STATUS_VLAN_TPID_VALID : 0);
 		header->hv1.tp_vlan_tci = packet->vlan_tci;
 		header->hv1.tp_vlan_tpid = packet->vlan_tpid;
 	}
@@ -246,7 +248,8 @@ uint32_t memory_refill(struct source *source)
 
 	for (uint32_t i = 0; i < memory->builder->count; i++) {
 		/* pairs with: block_walk_return. The worker's reads are over. */
-		uint32_t status = __atomic_load_n(&memory_block(memory, i)->hdr.bh1.block_status, __ATOMIC_ACQUIRE);
+		uint32_t status =
+			__atomic_load_n(&memory_block(memory, i)->hdr.bh1.block_status, __ATOMIC_ACQUIRE);
 
 		if (status != TP_STATUS_KERNEL)
 			continue;

@@ -39,9 +39,9 @@ struct memory_packet {
 	uint32_t status;       /* TP_STATUS_* besides the tag's: CSUMNOTREADY, GSO_TCP, TS_RAW_HARDWARE */
 	bool tagged;           /* the tag that the kernel took out of the bytes */
 	uint16_t vlan_tci;
-	uint16_t vlan_tpid;    /* 0: the kernel does not say (TP_STATUS_VLAN_TPID_VALID off) */
-	uint8_t packet_type;   /* sll_pkttype: PACKET_HOST, PACKET_OUTGOING, ... */
-	uint16_t protocol;     /* sll_protocol, host order */
+	uint16_t vlan_tpid;  /* 0: the kernel does not say (TP_STATUS_VLAN_TPID_VALID off) */
+	uint8_t packet_type; /* sll_pkttype: PACKET_HOST, PACKET_OUTGOING, ... */
+	uint16_t protocol;   /* sll_protocol, host order */
 };
 
 struct memory_builder_options {
@@ -80,11 +80,11 @@ void memory_builder_close(struct memory_builder *builder);
 
 struct memory_options {
 	struct block_walk_setup walk;
-	uint64_t loops;      /* how often all blocks are handed out before the end; 0: until stop */
-	bool handshake;      /* see above; refilled when the source comes round, unless manual_refill */
-	bool manual_refill;  /* only memory_refill makes a released block readable again */
-	bool poison;         /* overwrite what is released */
-	bool live;           /* source.live: a test of live behaviour */
+	uint64_t loops;     /* how often all blocks are handed out before the end; 0: until stop */
+	bool handshake;     /* see above; refilled when the source comes round, unless manual_refill */
+	bool manual_refill; /* only memory_refill makes a released block readable again */
+	bool poison;        /* overwrite what is released */
+	bool live;          /* source.live: a test of live behaviour */
 };
 
 /* Makes a source of what was built and takes the builder over (also on failure). Closes an open block.

@@ -23,8 +23,8 @@ static int open_by_magic(struct input *input, const struct savefile_options *opt
 	return savefile_open_input(input, options, interfaces, source, error);
 }
 
-int source_open_file(const char *path, const struct savefile_options *options, struct interface_table *interfaces,
-		     struct source **source, struct error *error)
+int source_open_file(const char *path, const struct savefile_options *options,
+		     struct interface_table *interfaces, struct source **source, struct error *error)
 {
 	struct input *input;
 	int result = input_open(path, options->window, &input, error);
@@ -33,8 +33,9 @@ int source_open_file(const char *path, const struct savefile_options *options, s
 	return result != 0 ? result : open_by_magic(input, options, interfaces, source, error);
 }
 
-int source_open_bytes(const void *bytes, size_t length, const char *name, const struct savefile_options *options,
-		      struct interface_table *interfaces, struct source **source, struct error *error)
+int source_open_bytes(const void *bytes, size_t length, const char *name,
+		      const struct savefile_options *options, struct interface_table *interfaces,
+		      struct source **source, struct error *error)
 {
 	struct input *input;
 	int result = input_open_copy(bytes, length, name, &input, error);

@@ -20,7 +20,7 @@ struct recordfile {
 	uint16_t *indexes; /* of the header's interfaces, in the run's table; owned */
 	uint32_t index_count;
 	uint32_t index_capacity;
-	uint16_t unknown;    /* in the run's table, when unknown_added */
+	uint16_t unknown; /* in the run's table, when unknown_added */
 	bool unknown_added;
 	bool ended;
 	bool span_ended;
@@ -92,7 +92,8 @@ static int add_interface(struct recordfile *file, struct interface *interface, s
 	int result;
 
 	if (file->index_count == INTERFACE_TABLE_MAX)
-		return error_set(error, -EBADMSG, "%s: more interfaces than a record can tell apart", file->input->name);
+		return error_set(error, -EBADMSG, "%s: more interfaces than a record can tell apart",
+				 file->input->name);
 	if (file->index_count == file->index_capacity) {
 		uint32_t capacity = file->index_capacity == 0 ? 16 : file->index_capacity * 2;
 
@@ -106,7 +107,8 @@ static int add_interface(struct recordfile *file, struct interface *interface, s
 		clean_copy(interface->name, sizeof interface->name, file->input->base);
 	result = interface_table_add(file->table, interface, &indexes[file->index_count]);
 	if (result != 0)
-		return error_set_errno(error, result, "%s: interface %u", file->input->name, file->index_count);
+		return error_set_errno(error, result, "%s: interface %u", file->input->name,
+				       file->index_count);
 	file->index_count++;
 	return 0;
 }
@@ -135,10 +137,11 @@ static int read_json(struct recordfile *file, const char *text, size_t length, s
 		}
 	}
 	if (!json_over_now(&reader))
-		return error_set(error, -EBADMSG, "%s: its header makes no sense at offset %zu", file->input->name,
-				 START_SIZE + (size_t)(reader.at - text));
+		return error_set(error, -EBADMSG, "%s: its header makes no sense at offset %zu",
+				 file->input->name, START_SIZE + (size_t)(reader.at - text));
 	if (version != RECORD_VERSION) {
-		error_set(error, -EBADMSG, "%s: records of version %llu", file->input->name, (unsigned long long)version);
+		error_set(error, -EBADMSG, "%s: records of version %llu", file->input->name,
+			  (unsigned long long)version);
 		return error_hint(error, "this weir reads version %d", RECORD_VERSION);
 	}
 	return 0;
@@ -171,11 +174,12 @@ static int read_header(struct recordfile *file, struct error *error)
 	    header_size > RECORDFILE_HEADER_MAX || header_size % 8 != 0)
 		return error_set(error, -EBADMSG, "%s: not a record file", input->name);
 	if (record_size != RECORD_SIZE)
-		return error_set(error, -EBADMSG, "%s: records of %u bytes, not of %d", input->name, record_size,
-				 RECORD_SIZE);
+		return error_set(error, -EBADMSG, "%s: records of %u bytes, not of %d", input->name,
+				 record_size, RECORD_SIZE);
 	result = need(file, header_size, error);
 	if (result == 0)
-		result = read_json(file, (const char *)input->at + START_SIZE, header_size - START_SIZE, error);
+		result = read_json(file, (const char *)input->at + START_SIZE, header_size - START_SIZE,
+				   error);
 	input->at += header_size;
 	return result;
 }
@@ -195,14 +199,15 @@ static bool map_interface(struct recordfile *file, uint16_t index, uint16_t *map
 		int result = interface_table_add(file->table, &interface, &file->unknown);
 
 		if (result != 0) {
-			error_set_errno(&file->source.error, result, "%s: interface %u", file->input->name, index);
+			error_set_errno(&file->source.error, result, "%s: interface %u", file->input->name,
+					index);
 			file->failure = result;
 			file->ended = true;
 			return false;
 		}
 		file->unknown_added = true;
-		error_set(&file->source.warning, -ENODATA, "%s: some interfaces are not described in its header",
-			  file->input->name);
+		error_set(&file->source.warning, -ENODATA,
+			  "%s: some interfaces are not described in its header", file->input->name);
 		error_hint(&file->source.warning, "their records are shown with interface \"unknown\"");
 	}
 	*mapped = file->unknown;
@@ -373,8 +378,11 @@ int recordfile_open_input(struct input *input, const struct savefile_options *op
 	file->source.span_count = INPUT_SPANS;
 	file->source.progress = recordfile_progress;
 	if (options->filter != NULL && options->filter[0] != '\0') {
-		result = error_set(error, -EINVAL, "%s: records have no packets that a filter could look at", input->name);
-		error_hint(error, "filter while capturing, or filter the capture file that the records were made from");
+		result = error_set(error, -EINVAL, "%s: records have no packets that a filter could look at",
+				   input->name);
+		error_hint(
+			error,
+			"filter while capturing, or filter the capture file that the records were made from");
 	}
 	if (result == 0)
 		result = read_header(file, error);

@@ -22,7 +22,8 @@ size_t savefile_corrupted(struct savefile *file, const char *format, ...)
 	va_end(arguments);
 	error_set(&file->source.warning, -EBADMSG, "%s: corrupted at offset %llu: %s", file->input->name,
 		  (unsigned long long)input_offset(file->input), what);
-	error_hint(&file->source.warning, "the %llu packets before it were read", (unsigned long long)file->packets);
+	error_hint(&file->source.warning, "the %llu packets before it were read",
+		   (unsigned long long)file->packets);
 	file->ended = true;
 	return 0;
 }
@@ -138,7 +139,9 @@ static void savefile_stats(struct source *source, struct source_stats *stats)
 		.spans_held_most = file->input->held_most,
 	};
 	snprintf(stats->mode, sizeof stats->mode, "%s",
-		 file->input->gzip != NULL ? "gzip" : file->input->pollable ? "stream" : "file");
+		 file->input->gzip != NULL ? "gzip"
+		 : file->input->pollable   ? "stream"
+					   : "file");
 }
 
 static bool savefile_progress(struct source *source, uint64_t *done, uint64_t *total)
@@ -196,7 +199,8 @@ static int not_a_capture(const struct input *input, struct error *error)
 
 		if (left < format->length || memcmp(input->at, format->magic, format->length) != 0)
 			continue;
-		error_set(error, -EBADMSG, "%s: %s, not a capture file that weir reads", input->name, format->name);
+		error_set(error, -EBADMSG, "%s: %s, not a capture file that weir reads", input->name,
+			  format->name);
 		error_hint(error, "%s", format->hint);
 		return -EBADMSG;
 	}
@@ -320,8 +324,8 @@ int savefile_open_input(struct input *input, const struct savefile_options *opti
 	return 0;
 }
 
-int savefile_open(const char *path, const struct savefile_options *options, struct interface_table *interfaces,
-		  struct source **source, struct error *error)
+int savefile_open(const char *path, const struct savefile_options *options,
+		  struct interface_table *interfaces, struct source **source, struct error *error)
 {
 	struct input *input;
 	int result = input_open(path, options->window, &input, error);
@@ -330,8 +334,9 @@ int savefile_open(const char *path, const struct savefile_options *options, stru
 	return result != 0 ? result : savefile_open_input(input, options, interfaces, source, error);
 }
 
-int savefile_open_memory(const void *bytes, size_t length, const char *name, const struct savefile_options *options,
-			 struct interface_table *interfaces, struct source **source, struct error *error)
+int savefile_open_memory(const void *bytes, size_t length, const char *name,
+			 const struct savefile_options *options, struct interface_table *interfaces,
+			 struct source **source, struct error *error)
 {
 	struct input *input;
 	int result = input_open_memory(bytes, length, name, &input, error);

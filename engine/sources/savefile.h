@@ -24,24 +24,26 @@
 #include "engine/interface.h"
 #include "engine/source.h"
 
-#define SAVEFILE_PACKET_MAX (UINT32_C(256) << 20) /* bytes captured of one packet; more is taken for corruption */
+/* Bytes captured of one packet; more is taken for corruption. */
+#define SAVEFILE_PACKET_MAX (UINT32_C(256) << 20)
 
 struct input;
 
 struct savefile_options {
-	const char *filter; /* pcap-filter(7), NULL or empty: all; kept by the caller while the source lives */
-	size_t window;      /* bytes of a span's buffer, at least 64; 0: default. For tests */
+	const char *filter; /* pcap-filter(7), NULL or empty: all; kept by the caller until close */
+	size_t window;   /* bytes of a span's buffer, at least 64; 0: default. For tests */
 };
 
 /* Opens path ("-": standard input), reads up to the first interface and adds it to the table.
  * Errors: those of open(2); -ENODATA empty; -EBADMSG no capture file, with the format named in the hint
  * where it is known; -EINVAL a filter that does not parse or not fit the first interface's link type. */
-int savefile_open(const char *path, const struct savefile_options *options, struct interface_table *interfaces,
-		  struct source **source, struct error *error);
+int savefile_open(const char *path, const struct savefile_options *options,
+		  struct interface_table *interfaces, struct source **source, struct error *error);
 
 /* As savefile_open, over bytes in memory that the caller keeps until close. name: for messages. */
-int savefile_open_memory(const void *bytes, size_t length, const char *name, const struct savefile_options *options,
-			 struct interface_table *interfaces, struct source **source, struct error *error);
+int savefile_open_memory(const void *bytes, size_t length, const char *name,
+			 const struct savefile_options *options, struct interface_table *interfaces,
+			 struct source **source, struct error *error);
 
 /* As savefile_open, over an opened input, which it takes over (also on failure). */
 int savefile_open_input(struct input *input, const struct savefile_options *options,

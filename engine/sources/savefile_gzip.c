@@ -9,9 +9,9 @@
 
 struct gzip_stream {
 	z_stream zlib;
-	bool file_over;   /* no packed bytes come behind those in `packed` */
-	bool members;     /* a whole member was read */
-	bool in_member;   /* a member was begun and its end not met */
+	bool file_over; /* no packed bytes come behind those in `packed` */
+	bool members;   /* a whole member was read */
+	bool in_member; /* a member was begun and its end not met */
 	uint8_t packed[GZIP_PACKED];
 };
 

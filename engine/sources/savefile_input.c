@@ -72,7 +72,8 @@ static ssize_t input_read_gzip(struct input *input, uint8_t *bytes, size_t size)
 			return 0;
 		}
 		if (count < 0)
-			return error_set(&input->error, (int)count, "%s: the gzip data are corrupted", input->name);
+			return error_set(&input->error, (int)count, "%s: the gzip data are corrupted",
+					 input->name);
 		if (count > 0)
 			return count;
 		if (gzip_over(input->gzip)) {
@@ -110,7 +111,8 @@ static int input_discard(struct input *input)
 
 		if (input->finished)
 			return -ENODATA;
-		count = input_read(input, input->scratch, input->skip_left < SCRATCH_SIZE ? input->skip_left : SCRATCH_SIZE);
+		count = input_read(input, input->scratch,
+				   input->skip_left < SCRATCH_SIZE ? input->skip_left : SCRATCH_SIZE);
 		if (count < 0)
 			return (int)count;
 		if (count == 0 && !input->finished)
@@ -151,7 +153,8 @@ static int input_next_buffer(struct input *input, size_t count, uint32_t *ended)
 		span->bytes = malloc(size);
 		span->size = span->bytes != NULL ? size : 0;
 		if (span->bytes == NULL)
-			return error_set_errno(&input->error, -ENOMEM, "%s: a packet of %zu bytes", input->name, count);
+			return error_set_errno(&input->error, -ENOMEM, "%s: a packet of %zu bytes",
+					       input->name, count);
 	}
 	if (left > 0)
 		memcpy(span->bytes, input->at, left);
@@ -280,7 +283,8 @@ int input_open(const char *path, size_t window, struct input **opened, struct er
 	*opened = NULL;
 	if (input == NULL)
 		return error_set_errno(error, -ENOMEM, "%s", path);
-	input->fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+	input->fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+					   : open(path, O_RDONLY | O_CLOEXEC);
 	if (input->fd < 0 || fstat(input->fd, &status) != 0) {
 		result = error_set_errno(error, -errno, "%s", input->name);
 		if (result == -ENOENT)
@@ -398,7 +402,11 @@ bool input_position(struct input *input, uint64_t *done, uint64_t *total)
 static size_t utf8_length(const uint8_t *bytes, size_t left)
 {
 	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = bytes[0] < 0x80 ? 1 : bytes[0] >> 5 == 6 ? 2 : bytes[0] >> 4 == 14 ? 3 : bytes[0] >> 3 == 30 ? 4 : 0;
+	size_t length = bytes[0] < 0x80       ? 1
+			: bytes[0] >> 5 == 6  ? 2
+			: bytes[0] >> 4 == 14 ? 3
+			: bytes[0] >> 3 == 30 ? 4
+					      : 0;
 	uint32_t code = length < 2 ? bytes[0] : bytes[0] & (0x7fu >> length);
 
 	if (length == 0 || length > left)

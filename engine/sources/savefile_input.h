@@ -58,16 +58,16 @@ struct input {
 	bool blocking;      /* wait for bytes instead of answering "none now": while opening */
 	bool starved;       /* the last "none now" was for want of bytes (not of a free span) */
 
-	size_t window;      /* bytes of a span */
-	int fd;             /* -1: memory of the caller's */
-	bool pollable;      /* a pipe, socket or terminal */
-	struct gzip_stream *gzip; /* NULL: plain */
-	uint8_t *scratch;   /* for what is skipped */
-	uint64_t total;     /* bytes of the file as stored, 0: unknown */
+	size_t window;             /* bytes of a span */
+	int fd;                    /* -1: memory of the caller's */
+	bool pollable;             /* a pipe, socket or terminal */
+	struct gzip_stream *gzip;  /* NULL: plain */
+	uint8_t *scratch;          /* for what is skipped */
+	uint64_t total;            /* bytes of the file as stored, 0: unknown */
 	_Atomic uint64_t position; /* of these, read */
-	char name[192];     /* for messages: the path, "standard input" */
-	char base[64];      /* its base name */
-	struct error error; /* why a read failed */
+	char name[192];            /* for messages: the path, "standard input" */
+	char base[64];             /* its base name */
+	struct error error;        /* why a read failed */
 };
 
 /* Opens path ("-": standard input) for reading. window: bytes of a span, 0: INPUT_BUFFER. The result is

@@ -42,7 +42,8 @@ uint64_t savefile_clock_slow(const struct savefile_clock *clock, uint64_t stamp)
 	bool binary = clock->resolution & 0x80;
 	uint8_t power = clock->resolution & 0x7f;
 	/* Below 2^64 * 10^9 in every case, so that a signed 128-bit sum with the offset cannot overflow. */
-	unsigned __int128 ns = binary ? (unsigned __int128)stamp * SECOND_NS >> power : decimal_ns(stamp, power);
+	unsigned __int128 ns =
+		binary ? (unsigned __int128)stamp * SECOND_NS >> power : decimal_ns(stamp, power);
 	__int128 sum = (__int128)ns + (__int128)clock->offset * (int64_t)SECOND_NS;
 
 	return sum < 0 ? 0 : sum > (__int128)UINT64_MAX ? UINT64_MAX : (uint64_t)sum;
@@ -77,7 +78,8 @@ static int filter_of(struct savefile *file, uint16_t link_type, const struct fil
 	filters[file->filter_count++] = (struct savefile_filter){ link_type, result == 0 ? compiled : NULL };
 	*program = result == 0 ? compiled : &reject_all;
 	if (result != 0) {
-		error_set(&file->source.warning, result, "%s: the filter does not fit link type %u: none of its packets match",
+		error_set(&file->source.warning, result,
+			  "%s: the filter does not fit link type %u: none of its packets match",
 			  file->input->name, link_type);
 		if (error != NULL)
 			*error = (struct error){ 0 };
@@ -133,13 +135,15 @@ int savefile_interface_add(struct savefile *file, const struct interface *descri
 	if (result != 0)
 		return result;
 	if (interface.name[0] == '\0')
-		snprintf(interface.name, sizeof interface.name, "%.*s", (int)sizeof interface.name - 1, file->input->base);
+		snprintf(interface.name, sizeof interface.name, "%.*s", (int)sizeof interface.name - 1,
+			 file->input->base);
 	added = &file->interfaces[file->interface_count];
 	known = file->interface_count < file->previous_count && same_interface(file, added, &interface);
 	if (!known) {
 		result = interface_table_add(file->table, &interface, &added->index);
 		if (result != 0)
-			return error_set_errno(error, result, "%s: interface %u", file->input->name, file->interface_count);
+			return error_set_errno(error, result, "%s: interface %u", file->input->name,
+					       file->interface_count);
 	}
 	added->link_type = interface.link_type;
 	added->fcs = fcs;

@@ -2,7 +2,8 @@
  * https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/ and, for Kuznetzov's variant, libpcap's sf-pcap.c.
  *
  *	magic | major 2, minor 2 | zone | sigfigs | snap length | FCS length and link type    24 bytes
- *	seconds | fraction | captured | wire [| ifindex | protocol 2, packet type 1, pad 1]   16 or 24 bytes, then the packet
+ *	seconds | fraction | captured | wire [| ifindex | protocol 2, packet type 1, pad 1]   16 or 24 bytes,
+ *then the packet
  */
 #include <errno.h>
 
@@ -27,12 +28,13 @@ bool savefile_pcap_magic(uint32_t magic)
 {
 	uint32_t swapped = __builtin_bswap32(magic);
 
-	return magic == MAGIC_MICRO || magic == MAGIC_NANO || magic == MAGIC_KUZNETZOV || swapped == MAGIC_MICRO ||
-	       swapped == MAGIC_NANO || swapped == MAGIC_KUZNETZOV;
+	return magic == MAGIC_MICRO || magic == MAGIC_NANO || magic == MAGIC_KUZNETZOV ||
+	       swapped == MAGIC_MICRO || swapped == MAGIC_NANO || swapped == MAGIC_KUZNETZOV;
 }
 
-static inline __attribute__((always_inline)) size_t pcap_walk(struct savefile *file, struct frame *frames, unsigned max,
-							       unsigned *count, const struct pcap_variant variant)
+static inline __attribute__((always_inline)) size_t pcap_walk(struct savefile *file, struct frame *frames,
+							      unsigned max, unsigned *count,
+							      const struct pcap_variant variant)
 {
 	const struct savefile_interface interface = file->interfaces[0];
 	const uint32_t header = variant.kuznetzov ? KUZNETZOV_HEADER : RECORD_HEADER;
@@ -73,7 +75,9 @@ static inline __attribute__((always_inline)) size_t pcap_walk(struct savefile *f
 		frame->interface = interface.index;
 		frame->fragment_len = 0;
 		if (variant.kuznetzov)
-			frame->flags = at[22] == 4 ? DIRECTION_OUT : at[22] == 3 ? DIRECTION_OTHER : DIRECTION_IN;
+			frame->flags = at[22] == 4   ? DIRECTION_OUT
+				       : at[22] == 3 ? DIRECTION_OTHER
+						     : DIRECTION_IN;
 		at += header + captured;
 		filled++;
 	}
@@ -81,15 +85,16 @@ static inline __attribute__((always_inline)) size_t pcap_walk(struct savefile *f
 	*count = filled;
 	file->input->at = at;
 	if (need == 0 && filled < max)
-		return savefile_corrupted(file, "packet %llu claims %u bytes", (unsigned long long)file->packets + 1,
+		return savefile_corrupted(file, "packet %llu claims %u bytes",
+					  (unsigned long long)file->packets + 1,
 					  savefile_load32(at + 8, variant.swap));
 	return need;
 }
 
-#define PCAP_WALK(name, ...)                                                                                  \
-	static size_t name(struct savefile *file, struct frame *frames, unsigned max, unsigned *count)        \
-	{                                                                                                     \
-		return pcap_walk(file, frames, max, count, (struct pcap_variant){ __VA_ARGS__ });             \
+#define PCAP_WALK(name, ...)                                                                                 \
+	static size_t name(struct savefile *file, struct frame *frames, unsigned max, unsigned *count)       \
+	{                                                                                                    \
+		return pcap_walk(file, frames, max, count, (struct pcap_variant){ __VA_ARGS__ });            \
 	}
 PCAP_WALK(walk_micro, .fraction = 1000)
 PCAP_WALK(walk_nano, .fraction = 1)

@@ -26,7 +26,8 @@
 #define INTERFACE_MIN 20u
 #define SIMPLE_MIN 16u
 #define PACKET_MIN 32u /* both kinds, with the edges */
-#define OTHER_MAX (UINT32_C(16) << 20) /* a section or interface block of more bytes is taken for corruption */
+/* A section or interface block of more bytes is taken for corruption. */
+#define OTHER_MAX (UINT32_C(16) << 20)
 
 #define PREFETCH_AHEAD 512u
 
@@ -151,8 +152,9 @@ static size_t read_section(struct savefile *file)
 	return 0;
 }
 
-static inline void fill_frame(struct savefile *file, const struct savefile_interface *interface, struct frame *frame,
-			      const uint8_t *data, uint32_t captured, uint32_t wire, uint64_t timestamp_ns)
+static inline void fill_frame(struct savefile *file, const struct savefile_interface *interface,
+			      struct frame *frame, const uint8_t *data, uint32_t captured, uint32_t wire,
+			      uint64_t timestamp_ns)
 {
 	frame->data = data;
 	frame->timestamp_ns = timestamp_ns;
@@ -167,11 +169,12 @@ static inline void fill_frame(struct savefile *file, const struct savefile_inter
 }
 
 /* An enhanced or obsolete packet block of at least PACKET_MIN bytes that is whole. False: corrupted. */
-static inline bool read_packet(struct savefile *file, const uint8_t *block, uint32_t length, bool swap, bool enhanced,
-			       struct frame *frame)
+static inline bool read_packet(struct savefile *file, const uint8_t *block, uint32_t length, bool swap,
+			       bool enhanced, struct frame *frame)
 {
 	uint32_t index = enhanced ? savefile_load32(block + 8, swap) : savefile_load16(block + 8, swap);
-	uint64_t stamp = (uint64_t)savefile_load32(block + 12, swap) << 32 | savefile_load32(block + 16, swap);
+	uint64_t stamp =
+		(uint64_t)savefile_load32(block + 12, swap) << 32 | savefile_load32(block + 16, swap);
 	uint32_t captured = savefile_load32(block + 20, swap);
 	uint32_t room = length - PACKET_MIN;
 	const struct savefile_interface *interface;
@@ -192,7 +195,8 @@ static inline bool read_packet(struct savefile *file, const uint8_t *block, uint
 		   savefile_clock_ns(&interface->clock, stamp));
 	padded = (captured + 3) & ~3u;
 	if (room >= padded + 8)
-		frame->flags = direction_of((struct options){ block + 28 + padded, block + length - 4, swap });
+		frame->flags =
+			direction_of((struct options){ block + 28 + padded, block + length - 4, swap });
 	return true;
 }
 
@@ -203,7 +207,8 @@ static inline bool read_simple(struct savefile *file, const uint8_t *block, uint
 	uint32_t captured = wire < length - SIMPLE_MIN ? wire : length - SIMPLE_MIN;
 
 	if (file->interface_count == 0) {
-		savefile_corrupted(file, "packet %llu comes before any interface", (unsigned long long)file->packets + 1);
+		savefile_corrupted(file, "packet %llu comes before any interface",
+				   (unsigned long long)file->packets + 1);
 		return false;
 	}
 	if (file->interfaces[0].snap_length != 0 && captured > file->interfaces[0].snap_length)
@@ -243,15 +248,16 @@ static uint32_t block_most(uint32_t type)
 
 /* One block other than a section's header. Returns 0 and its length rounded up to 4 in *step, 0 with the
  * file ended (corrupted), or the contiguous bytes needed. *filled: a frame was filled. */
-static inline __attribute__((always_inline)) size_t read_block(struct savefile *file, const uint8_t *block, size_t left,
-								bool swap, struct frame *frame, uint64_t *step,
-								bool *filled)
+static inline __attribute__((always_inline)) size_t read_block(struct savefile *file, const uint8_t *block,
+							       size_t left, bool swap, struct frame *frame,
+							       uint64_t *step, bool *filled)
 {
 	uint32_t type = savefile_load32(block, swap);
 	uint32_t length = savefile_load32(block + 4, swap);
 	/* Some old writers did not count the padding. */
 	uint64_t whole = ((uint64_t)length + 3) & ~UINT64_C(3);
-	bool known = type == BLOCK_ENHANCED || type == BLOCK_INTERFACE || type == BLOCK_SIMPLE || type == BLOCK_PACKET;
+	bool known = type == BLOCK_ENHANCED || type == BLOCK_INTERFACE || type == BLOCK_SIMPLE ||
+		     type == BLOCK_PACKET;
 
 	*filled = false;
 	*step = whole;
@@ -288,8 +294,9 @@ static inline bool at_section(const struct input *input)
 	return savefile_load32(input->at, false) == SAVEFILE_PCAPNG_MAGIC;
 }
 
-static inline __attribute__((always_inline)) size_t pcapng_walk(struct savefile *file, struct frame *frames, unsigned max,
-								 unsigned *count, const bool swap)
+static inline __attribute__((always_inline)) size_t pcapng_walk(struct savefile *file, struct frame *frames,
+								unsigned max, unsigned *count,
+								const bool swap)
 {
 	struct input *input = file->input;
 

@@ -25,15 +25,15 @@
 struct savefile_clock {
 	uint64_t multiplier; /* ns = stamp * multiplier where stamp <= limit ... */
 	uint64_t limit;
-	bool exact;          /* ... and this is set; else savefile_clock_ns */
-	uint8_t resolution;  /* if_tsresol */
-	int64_t offset;      /* if_tsoffset, seconds */
+	bool exact;         /* ... and this is set; else savefile_clock_ns */
+	uint8_t resolution; /* if_tsresol */
+	int64_t offset;     /* if_tsoffset, seconds */
 };
 
 struct savefile_interface {
-	uint16_t index;     /* in the run's table */
+	uint16_t index; /* in the run's table */
 	uint16_t link_type;
-	uint8_t fcs;        /* bytes at the packets' end */
+	uint8_t fcs; /* bytes at the packets' end */
 	uint32_t snap_length;
 	struct savefile_clock clock;
 };
@@ -56,7 +56,7 @@ struct savefile {
 	struct interface_table *table;
 
 	savefile_walk *walk;
-	bool swap; /* pcapng: the section's byte order is not ours */
+	bool swap;                             /* pcapng: the section's byte order is not ours */
 	struct savefile_interface *interfaces; /* of the section; owned */
 	uint32_t interface_count;
 	uint32_t interface_capacity;
@@ -119,7 +119,8 @@ void savefile_interfaces_close(struct savefile *file);
 
 /* Ends the file here with a warning: the bytes at input->at (and after) make no sense because of what.
  * Returns 0, so that a walk can return it. */
-size_t savefile_corrupted(struct savefile *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+size_t savefile_corrupted(struct savefile *file, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Ends the file here because of an error that is not the file's (-ENOMEM, -ENOSPC). Returns 0. */
 size_t savefile_failed(struct savefile *file, const struct error *error);

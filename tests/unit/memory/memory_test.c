@@ -15,12 +15,18 @@
 
 #define BLOCK 4096u
 
-static const uint8_t ethernet[64] = { 0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, 0x08, 0x00, 0x45, 0x11, 0x22 };
+static const uint8_t ethernet[64] = {
+	0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, 0x08, 0x00, 0x45, 0x11, 0x22
+};
 
 static struct memory_builder *builder_of(uint32_t block_size, bool cooked)
 {
-	struct memory_builder_options options = { .block_size = block_size, .reserve = BLOCK_RESERVE, .cooked = cooked,
-						  .ifindex = 7, .address = { 2, 0, 0, 0, 0, 2 }, .address_len = 6 };
+	struct memory_builder_options options = { .block_size = block_size,
+						  .reserve = BLOCK_RESERVE,
+						  .cooked = cooked,
+						  .ifindex = 7,
+						  .address = { 2, 0, 0, 0, 0, 2 },
+						  .address_len = 6 };
 	struct memory_builder *builder;
 
 	assert_int_equal(memory_builder_create(&options, &builder, NULL), 0);
@@ -29,7 +35,10 @@ static struct memory_builder *builder_of(uint32_t block_size, bool cooked)
 
 static struct memory_packet packet_of(uint32_t captured, uint32_t wire)
 {
-	return (struct memory_packet){ .data = ethernet, .captured_len = captured, .wire_len = wire, .protocol = 0x0800,
+	return (struct memory_packet){ .data = ethernet,
+				       .captured_len = captured,
+				       .wire_len = wire,
+				       .protocol = 0x0800,
 				       .timestamp_ns = UINT64_C(1700000000123456789) };
 }
 
@@ -48,8 +57,8 @@ static struct source *open_with(struct memory_builder *builder, struct memory_op
 }
 
 /* Opens, takes one burst, which must be count frames. */
-static struct source *burst_of(struct memory_builder *builder, struct block_walk_setup walk, struct frame *frames,
-			       int count)
+static struct source *burst_of(struct memory_builder *builder, struct block_walk_setup walk,
+			       struct frame *frames, int count)
 {
 	struct source *source = open_with(builder, (struct memory_options){ .walk = walk, .loops = 1 });
 
@@ -70,7 +79,8 @@ static void test_layout(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++)
 		add(builder, &packet);
-	source = burst_of(builder, (struct block_walk_setup){ .link_type = LINK_ETHERNET, .interface = 5 }, frames, 3);
+	source = burst_of(builder, (struct block_walk_setup){ .link_type = LINK_ETHERNET, .interface = 5 },
+			  frames, 3);
 	for (int i = 0; i < 3; i++) {
 		assert_memory_equal(frames[i].data, ethernet, 60);
 		assert_int_equal(frames[i].captured_len, 60);
@@ -164,8 +174,9 @@ static void test_directions_and_flags(void **state)
 	static const struct {
 		uint8_t type;
 		uint32_t direction;
-	} types[] = { { PACKET_HOST, DIRECTION_IN },	   { PACKET_BROADCAST, DIRECTION_IN }, { PACKET_MULTICAST, DIRECTION_IN },
-		      { PACKET_OTHERHOST, DIRECTION_OTHER }, { PACKET_OUTGOING, DIRECTION_OUT }, { 77, DIRECTION_UNKNOWN } };
+	} types[] = { { PACKET_HOST, DIRECTION_IN },      { PACKET_BROADCAST, DIRECTION_IN },
+		      { PACKET_MULTICAST, DIRECTION_IN }, { PACKET_OTHERHOST, DIRECTION_OTHER },
+		      { PACKET_OUTGOING, DIRECTION_OUT }, { 77, DIRECTION_UNKNOWN } };
 	struct memory_builder *builder = builder_of(BLOCK, false);
 	struct memory_packet packet = packet_of(60, 60);
 	struct source *source;
@@ -193,20 +204,15 @@ struct tag_case {
 	bool in_bytes;
 };
 
-/* Lengths around every edge of the addresses and the snap length. VID 0, PCP and DEI come back like any other. */
+/* Lengths around every edge of the addresses and the snap length. VID 0, PCP and DEI come back like any
+ * other. */
 static const struct tag_case tag_cases[] = {
-	{ 60, 60, 0, 100, 0, 64, 64, true },
-	{ 60, 60, 262144, 0xe064, 0x8100, 64, 64, true },
-	{ 60, 1500, 64, 0, 0x88a8, 64, 1504, true },
-	{ 60, 1500, 63, 0xf000, 0x8100, 63, 1504, true },
-	{ 60, 1500, 60, 5, 0x9100, 60, 1504, true },
-	{ 14, 60, 0, 5, 0x8100, 18, 64, true },
-	{ 13, 60, 0, 5, 0x8100, 17, 64, true },
-	{ 12, 60, 0, 5, 0x8100, 16, 64, true },
-	{ 12, 60, 13, 5, 0x8100, 13, 64, true },
-	{ 11, 60, 0, 5, 0x8100, 11, 64, false },
-	{ 1, 60, 0, 5, 0x8100, 1, 64, false },
-	{ 0, 60, 0, 5, 0x8100, 0, 64, false },
+	{ 60, 60, 0, 100, 0, 64, 64, true },         { 60, 60, 262144, 0xe064, 0x8100, 64, 64, true },
+	{ 60, 1500, 64, 0, 0x88a8, 64, 1504, true }, { 60, 1500, 63, 0xf000, 0x8100, 63, 1504, true },
+	{ 60, 1500, 60, 5, 0x9100, 60, 1504, true }, { 14, 60, 0, 5, 0x8100, 18, 64, true },
+	{ 13, 60, 0, 5, 0x8100, 17, 64, true },      { 12, 60, 0, 5, 0x8100, 16, 64, true },
+	{ 12, 60, 13, 5, 0x8100, 13, 64, true },     { 11, 60, 0, 5, 0x8100, 11, 64, false },
+	{ 1, 60, 0, 5, 0x8100, 1, 64, false },       { 0, 60, 0, 5, 0x8100, 0, 64, false },
 };
 #define TAG_CASES (sizeof tag_cases / sizeof tag_cases[0])
 
@@ -245,8 +251,8 @@ static void test_tags_restored(void **state)
 		add(builder, &plain);
 		add(builder, &packet);
 		add(builder, &plain); /* the neighbours stay as they are */
-		source = open_with(builder, (struct memory_options){ .loops = 3,
-								     .walk.snap_length = tag->snap_length });
+		source = open_with(
+			builder, (struct memory_options){ .loops = 3, .walk.snap_length = tag->snap_length });
 		for (int loop = 0; loop < 3; loop++) { /* walked again, the same again */
 			assert_int_equal(source->ops->rx_burst(source, frames, SOURCE_BURST), 3);
 			check_tagged(&frames[1], tag);
@@ -282,7 +288,8 @@ static void test_tag_beside(void **state)
 static void test_cooked(void **state)
 {
 	static const uint8_t plain[20] = { 0x08, 0, 0, 0, 0, 0, 0, 7, 0, 1, 4, 6, 2, 0, 0, 0, 0, 2 };
-	static const uint8_t tagged[24] = { 0x81, 0, 0, 0, 0, 0, 0, 7, 0, 1, 4, 6, 2, 0, 0, 0, 0, 2, 0, 0, 0x20, 5, 0x08, 0 };
+	static const uint8_t tagged[24] = { 0x81, 0, 0, 0, 0, 0, 0, 7, 0,    1, 4,    6,
+					    2,    0, 0, 0, 0, 2, 0, 0, 0x20, 5, 0x08, 0 };
 	struct memory_builder *builder = builder_of(BLOCK, true);
 	struct memory_packet packet = packet_of(40, 40);
 	struct source *source;
@@ -294,9 +301,9 @@ static void test_cooked(void **state)
 	packet.tagged = true;
 	packet.vlan_tci = 0x2005;
 	add(builder, &packet);
-	source = open_with(builder, (struct memory_options){
-					    .loops = 2,
-					    .walk = { .mode = BLOCK_WALK_COOKED, .link_type = LINK_LINUX_SLL2 } });
+	source = open_with(builder, (struct memory_options){ .loops = 2,
+							     .walk = { .mode = BLOCK_WALK_COOKED,
+								       .link_type = LINK_LINUX_SLL2 } });
 	for (int loop = 0; loop < 2; loop++) {
 		assert_int_equal(source->ops->rx_burst(source, frames, SOURCE_BURST), 2);
 		assert_int_equal(frames[0].captured_len, 60);

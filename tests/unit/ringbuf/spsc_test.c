@@ -15,7 +15,13 @@
 #define CAPACITY_MAX 64u
 
 /* Starts from which counters wrap within a few operations, and the plain one. */
-static const uint32_t starts[] = { 0, 1, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 7, UINT32_MAX - 63, UINT32_C(1) << 31,
+static const uint32_t starts[] = { 0,
+				   1,
+				   UINT32_MAX,
+				   UINT32_MAX - 1,
+				   UINT32_MAX - 7,
+				   UINT32_MAX - 63,
+				   UINT32_C(1) << 31,
 				   (UINT32_C(1) << 31) - 3 };
 #define START_COUNT (sizeof starts / sizeof starts[0])
 
@@ -134,7 +140,8 @@ static void test_spans_end_at_the_edge(void **state)
 	(void)state;
 	for (uint32_t capacity = 2; capacity <= CAPACITY_MAX; capacity *= 2) {
 		for (uint32_t phase = 1; phase < capacity; phase++) {
-			fixture_start(&fixture, capacity, 0u - phase); /* the counters wrap where the array does */
+			fixture_start(&fixture, capacity,
+				      0u - phase); /* the counters wrap where the array does */
 			assert_int_equal(spsc_reserve(&fixture.queue, capacity, &first), phase);
 			assert_ptr_equal(first, &fixture.slots[capacity - phase]);
 			spsc_commit(&fixture.queue, phase);
@@ -145,7 +152,8 @@ static void test_spans_end_at_the_edge(void **state)
 
 			assert_int_equal(spsc_peek(&fixture.queue, capacity, &first), phase);
 			assert_ptr_equal(first, &fixture.slots[capacity - phase]);
-			assert_int_equal(spsc_peek_from(&fixture.queue, phase, capacity, &second), capacity - phase);
+			assert_int_equal(spsc_peek_from(&fixture.queue, phase, capacity, &second),
+					 capacity - phase);
 			assert_ptr_equal(second, &fixture.slots[0]);
 		}
 	}
@@ -301,8 +309,10 @@ static void test_slot_sizes(void **state)
 static void test_layout(void **state)
 {
 	(void)state;
-	assert_true(offsetof(struct spsc, tail) / RINGBUF_ISOLATION != offsetof(struct spsc, mask) / RINGBUF_ISOLATION);
-	assert_true(offsetof(struct spsc, head) / RINGBUF_ISOLATION != offsetof(struct spsc, tail) / RINGBUF_ISOLATION);
+	assert_true(offsetof(struct spsc, tail) / RINGBUF_ISOLATION !=
+		    offsetof(struct spsc, mask) / RINGBUF_ISOLATION);
+	assert_true(offsetof(struct spsc, head) / RINGBUF_ISOLATION !=
+		    offsetof(struct spsc, tail) / RINGBUF_ISOLATION);
 	assert_true(offsetof(struct spsc, head_seen) / RINGBUF_ISOLATION ==
 		    offsetof(struct spsc, tail) / RINGBUF_ISOLATION);
 	assert_true(offsetof(struct spsc, tail_seen) / RINGBUF_ISOLATION ==

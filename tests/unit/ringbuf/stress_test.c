@@ -1,5 +1,5 @@
-/* Two threads on one queue: every slot arrives once, in order, whole. To be run under ThreadSanitizer as well, which
- * knows C11 atomics: a missing pairing is a report there even where x86 forgives it. */
+/* Two threads on one queue: every slot arrives once, in order, whole. To be run under ThreadSanitizer as
+ * well, which knows C11 atomics: a missing pairing is a report there even where x86 forgives it. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -146,9 +146,9 @@ static bool stress(uint32_t capacity)
 	pthread_join(observer, NULL);
 	good = run->errors == 0 && spsc_used(&run->queue) == 0 &&
 	       atomic_load_own(&run->queue.tail) == start + (uint32_t)slots;
-	printf("%s capacity %u start %u: %llu slots, %llu errors, looked at %llu times\n", good ? "ok" : "FAILED",
-	       capacity, start, (unsigned long long)slots, (unsigned long long)run->errors,
-	       (unsigned long long)run->watched);
+	printf("%s capacity %u start %u: %llu slots, %llu errors, looked at %llu times\n",
+	       good ? "ok" : "FAILED", capacity, start, (unsigned long long)slots,
+	       (unsigned long long)run->errors, (unsigned long long)run->watched);
 	free(run->slots);
 	free(run);
 	return good;

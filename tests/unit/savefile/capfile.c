@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decoders/decode.h"
+
 void capfile_free(struct capfile *file)
 {
 	free(file->bytes);
@@ -121,7 +123,8 @@ void ng_interface(struct capfile *file, uint16_t link_type, uint32_t snap_length
 	block_end(file, start);
 }
 
-void ng_packet(struct capfile *file, uint32_t interface, uint64_t stamp, uint32_t captured, uint32_t wire, uint8_t fill)
+void ng_packet(struct capfile *file, uint32_t interface, uint64_t stamp, uint32_t captured, uint32_t wire,
+	       uint8_t fill)
 {
 	size_t start = block_begin(file, 6);
 
@@ -129,6 +132,43 @@ void ng_packet(struct capfile *file, uint32_t interface, uint64_t stamp, uint32_
 	put32(file, (uint32_t)(stamp >> 32));
 	put32(file, (uint32_t)stamp);
 	put32(file, captured);
+	put32(file, wire);
+	put_fill(file, fill, captured);
+	block_end(file, start);
+}
+
+void ng_section_with_packets(struct capfile *file, unsigned packets)
+{
+	ng_section(file);
+	ng_interface(file, LINK_ETHERNET, 0, "eth0");
+	for (unsigned i = 0; i < packets; i++)
+		ng_packet(file, 0, 1700000000000000 + i, 40 + i, 40 + i, (uint8_t)i);
+}
+
+/* Cut at every byte: the whole packets before the cut come, and a warning unless it fell between two. */
+
+void ng_interface_with(struct capfile *file, uint8_t resolution, int64_t offset, uint8_t fcs)
+{
+	size_t start = block_begin(file, 1);
+	uint64_t swapped = (uint64_t)offset;
+
+	if (file->swap)
+		swapped = __builtin_bswap64(swapped);
+	put16(file, LINK_ETHERNET);
+	put16(file, 0);
+	put32(file, 262144);
+	put_option(file, 9, &resolution, 1);
+	put_option(file, 14, &swapped, 8);
+	put_option(file, 13, &fcs, 1);
+	put_option(file, 2, "x", 1);
+	put_option(file, 0, "", 0);
+	block_end(file, start);
+}
+
+void ng_simple(struct capfile *file, uint32_t wire, uint32_t captured, uint8_t fill)
+{
+	size_t start = block_begin(file, 3);
+
 	put32(file, wire);
 	put_fill(file, fill, captured);
 	block_end(file, start);

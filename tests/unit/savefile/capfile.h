@@ -31,6 +31,13 @@ void block_end(struct capfile *file, size_t start);
 void put_option(struct capfile *file, uint16_t code, const void *value, uint16_t length);
 void ng_section(struct capfile *file);
 void ng_interface(struct capfile *file, uint16_t link_type, uint32_t snap_length, const char *name);
-void ng_packet(struct capfile *file, uint32_t interface, uint64_t stamp, uint32_t captured, uint32_t wire, uint8_t fill);
+/* With if_tsresol, if_tsoffset and if_fcslen. */
+void ng_interface_with(struct capfile *file, uint8_t resolution, int64_t offset, uint8_t fcs);
+void ng_simple(struct capfile *file, uint32_t wire, uint32_t captured, uint8_t fill);
+
+/* A section, one Ethernet interface "eth0", packets of 40 bytes and up, each filled with its number. */
+void ng_section_with_packets(struct capfile *file, unsigned packets);
+void ng_packet(struct capfile *file, uint32_t interface, uint64_t stamp, uint32_t captured, uint32_t wire,
+	       uint8_t fill);
 
 #endif

@@ -47,15 +47,18 @@ static void keep(struct reading *reading, const struct frame *frame)
 {
 	struct got *got;
 
-	reading->got = realloc(reading->got, (reading->count + 1) * sizeof *reading->got);
-	assert_non_null(reading->got);
+	if ((reading->count & (reading->count - 1)) == 0) { /* full at 0, 1, 2, 4, ... */
+		reading->got = realloc(reading->got,
+				       (reading->count == 0 ? 1 : 2 * reading->count) * sizeof *reading->got);
+		assert_non_null(reading->got);
+	}
 	got = &reading->got[reading->count++];
 	got->frame = *frame;
 	memset(got->first, 0, sizeof got->first);
 	memcpy(got->first, frame->data,
-	       frame->flags & FRAME_IS_RECORD		      ? 128
+	       frame->flags & FRAME_IS_RECORD            ? 128
 	       : frame->captured_len < sizeof got->first ? frame->captured_len
-							       : sizeof got->first);
+							 : sizeof got->first);
 	/* The packet's last byte as well: the sanitizers watch. */
 	if (!(frame->flags & FRAME_IS_RECORD) && frame->captured_len > 0)
 		(void)*(volatile const uint8_t *)(frame->data + frame->captured_len - 1);
@@ -68,7 +71,8 @@ static void check_held(const struct reading *reading, size_t from, size_t to)
 		const struct got *got = &reading->got[i];
 		size_t length = got->frame.flags & FRAME_IS_RECORD ? 128 : got->frame.captured_len;
 
-		assert_memory_equal(got->frame.data, got->first, length < sizeof got->first ? length : sizeof got->first);
+		assert_memory_equal(got->frame.data, got->first,
+				    length < sizeof got->first ? length : sizeof got->first);
 	}
 }
 
@@ -87,7 +91,8 @@ static void read_all(struct reading *reading, unsigned late)
 	struct frame frames[BURST_MOST];
 	int count;
 
-	while ((count = source->ops->rx_burst(source, frames, 1 + (unsigned)(reading->count % BURST_MOST))) >= 0) {
+	while ((count = source->ops->rx_burst(source, frames, 1 + (unsigned)(reading->count % BURST_MOST))) >=
+	       0) {
 		assert_true(count <= BURST_MOST);
 		for (int i = 0; i < count; i++) {
 			assert_true(frames[i].span < source->span_count);
@@ -102,7 +107,8 @@ static void read_all(struct reading *reading, unsigned late)
 			span_start = reading->count;
 			reading->spans++;
 		}
-		/* A held-up release must come when nothing else does, or a source that waits for it never goes on. */
+		/* A held-up release must come when nothing else does, or a source that waits for it never
+		 * goes on. */
 		for (unsigned h = 0; h < held_count;) {
 			if (held[h].age++ < late && count > 0) {
 				h++;
@@ -131,7 +137,8 @@ static void read_all(struct reading *reading, unsigned late)
 void reading_run(struct reading *reading, const void *bytes, size_t length, enum how how, unsigned late,
 		 const char *filter)
 {
-	struct savefile_options options = { .filter = filter, .window = how == FROM_FILE_TINY_SPANS ? 64 : 0 };
+	struct savefile_options options = { .filter = filter,
+					    .window = how == FROM_FILE_TINY_SPANS ? 64 : 0 };
 	struct writer writer = { .bytes = bytes, .length = length, .dribble = how == FROM_PIPE_DRIBBLED };
 	char path[64] = "";
 	pthread_t thread;
@@ -153,10 +160,11 @@ void reading_run(struct reading *reading, const void *bytes, size_t length, enum
 		snprintf(path, sizeof path, "/dev/fd/%d", fds[0]);
 		assert_int_equal(pthread_create(&thread, NULL, write_all, &writer), 0);
 	}
-	reading->opened = how == FROM_MEMORY
-				  ? source_open_bytes(bytes, length, "made.pcap", &options, reading->table,
-						      &reading->source, &reading->error)
-				  : source_open_file(path, &options, reading->table, &reading->source, &reading->error);
+	reading->opened =
+		how == FROM_MEMORY
+			? source_open_bytes(bytes, length, "made.pcap", &options, reading->table,
+					    &reading->source, &reading->error)
+			: source_open_file(path, &options, reading->table, &reading->source, &reading->error);
 	if (fds[0] >= 0)
 		close(fds[0]);
 	assert_true((reading->opened == 0) == (reading->source != NULL));
@@ -183,4 +191,45 @@ void reading_free(struct reading *reading)
 	interface_table_close(reading->table);
 	free(reading->got);
 	memset(reading, 0, sizeof *reading);
+}
+
+void read_from_memory(struct reading *reading, const void *bytes, size_t length)
+{
+	reading_run(reading, bytes, length, FROM_MEMORY, 0, NULL);
+}
+
+const struct interface *interface_of(const struct reading *reading, size_t packet)
+{
+	return interface_table_get(reading->table, reading->got[packet].frame.interface);
+}
+
+void read_every_way(const void *bytes, size_t length)
+{
+	struct reading first;
+
+	read_from_memory(&first, bytes, length);
+	for (enum how how = FROM_FILE; how < HOW_COUNT; how++) {
+		for (unsigned late = 0; late <= 6; late += 3) {
+			struct reading other;
+
+			reading_run(&other, bytes, length, how, late, NULL);
+			assert_int_equal(other.opened, first.opened);
+			assert_int_equal(other.last, first.last);
+			assert_int_equal(other.count, first.count);
+			assert_int_equal(other.warning.code, first.warning.code);
+			for (size_t i = 0; i < first.count; i++) {
+				const struct got *a = &first.got[i], *b = &other.got[i];
+
+				assert_memory_equal(a->first, b->first, sizeof a->first);
+				assert_true(a->frame.timestamp_ns == b->frame.timestamp_ns);
+				assert_int_equal(a->frame.captured_len, b->frame.captured_len);
+				assert_int_equal(a->frame.wire_len, b->frame.wire_len);
+				assert_int_equal(a->frame.link_type, b->frame.link_type);
+				assert_int_equal(a->frame.interface, b->frame.interface);
+				assert_int_equal(a->frame.flags, b->frame.flags);
+			}
+			reading_free(&other);
+		}
+	}
+	reading_free(&first);
 }

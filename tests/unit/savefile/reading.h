@@ -1,5 +1,5 @@
-/* Opens a made file as a source and collects what comes out, checking the source's contract on the way: span ids in
- * range, one end for each span, readable bytes, -ENODATA for ever. */
+/* Opens a made file as a source and collects what comes out, checking the source's contract on the way:
+ * span ids in range, one end for each span, readable bytes, -ENODATA for ever. */
 #ifndef WEIR_TESTS_UNIT_SAVEFILE_READING_H
 #define WEIR_TESTS_UNIT_SAVEFILE_READING_H
 
@@ -36,5 +36,14 @@ enum how { FROM_MEMORY, FROM_FILE, FROM_PIPE, FROM_FILE_TINY_SPANS, FROM_PIPE_DR
 void reading_run(struct reading *reading, const void *bytes, size_t length, enum how how, unsigned late,
 		 const char *filter);
 void reading_free(struct reading *reading);
+
+/* Reads from memory, everything released at once, without filter. */
+void read_from_memory(struct reading *reading, const void *bytes, size_t length);
+
+/* Reads in every way, spans released at once and late: the packets must be the same every time. */
+void read_every_way(const void *bytes, size_t length);
+
+/* The table's entry for a packet that was read. */
+const struct interface *interface_of(const struct reading *reading, size_t packet);
 
 #endif

@@ -16,8 +16,9 @@
 #include "tests/unit/savefile/capfile.h"
 #include "tests/unit/savefile/reading.h"
 
-#define INTERFACES                                                                                              \
-	"\"interfaces\":[{\"name\":\"eth0\",\"link_type\":1,\"snap_length\":96,\"mac\":\"02:00:00:00:00:0a\"}," \
+#define INTERFACES                                                                                           \
+	"\"interfaces\":[{\"name\":\"eth0\",\"link_type\":1,\"snap_length\":96,\"mac\":\"02:00:00:00:00:"    \
+	"0a\"},"                                                                                             \
 	"{\"name\":\"any\\u00e9\\u001b\",\"link_type\":276,\"snap_length\":0,\"other\":[{}]}]"
 #define HEADER "{\"version\":1,\"dtype\":{\"names\":[\"a\",\"b\"],\"n\":-1.5e3}," INTERFACES ",\"x\":null} \n"
 
@@ -35,8 +36,12 @@ static void put_header(struct capfile *file, const char *json, uint32_t header_s
 
 static struct record record_of(unsigned number)
 {
-	struct record record = { .timestamp_ns = number, .wire_length = 60 + number, .captured_length = 60,
-				 .packet_offset = number, .status = DIRECTION_OUT, .interface = (uint16_t)(number % 2) };
+	struct record record = { .timestamp_ns = number,
+				 .wire_length = 60 + number,
+				 .captured_length = 60,
+				 .packet_offset = number,
+				 .status = DIRECTION_OUT,
+				 .interface = (uint16_t)(number % 2) };
 
 	return record;
 }
@@ -48,11 +53,6 @@ static void put_records(struct capfile *file, unsigned count)
 
 		put_bytes(file, &record, sizeof record);
 	}
-}
-
-static const struct interface *interface_of(const struct reading *reading, size_t packet)
-{
-	return interface_table_get(reading->table, reading->got[packet].frame.interface);
 }
 
 static void test_records(void **state)
@@ -160,8 +160,8 @@ static void test_bad_headers(void **state)
 		{ HEADER, 508, 128, -EBADMSG }, /* records would not lie aligned */
 		{ HEADER, UINT32_MAX - 7, 128, -EBADMSG },
 		{ HEADER, 1 << 20, 128, -ENODATA },
-		{ HEADER, 16, 128, -EBADMSG },	/* no JSON */
-		{ HEADER, 64, 128, -EBADMSG },	/* cut JSON */
+		{ HEADER, 16, 128, -EBADMSG }, /* no JSON */
+		{ HEADER, 64, 128, -EBADMSG }, /* cut JSON */
 		{ "{\"version\":2,\"interfaces\":[]}", 512, 128, -EBADMSG },
 		{ "{\"version\":1e0}", 512, 128, -EBADMSG },
 		{ "{}", 512, 128, -EBADMSG },
@@ -213,14 +213,66 @@ static bool valid(const char *text)
 
 static void test_json_syntax(void **state)
 {
-	static const char *const good[] = { "{}", "[]", " [ ] ", "[[],{}]", "\"\"", "0", "-0", "10", "-1.25E+3", "true", "false",
-					    "null", "[1,2,3]", "{\"a\":{\"b\":[true,false,null,\"x\"]}}", "\"\\u00e9\\ud83d\\ude00\"",
-					    "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\t{\n\"a\" : 1 ,\r\"b\" : 2 }" };
-	static const char *const bad[] = { "", " ", "{", "[", "]", "}", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}",
-					   "{\"a\":1,}", "{,}", "{a:1}", "{\"a\" 1}", "01", "-", "1.", ".5", "1e", "1e+", "+1", "tru",
-					   "truex", "nul", "\"", "\"\\", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud800\"",
-					   "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\n\"", "[] []", "1 2", "{\"a\":1 \"b\":2}", "[}", "{]",
-					   "'a'", "NaN" };
+	static const char *const good[] = { "{}",
+					    "[]",
+					    " [ ] ",
+					    "[[],{}]",
+					    "\"\"",
+					    "0",
+					    "-0",
+					    "10",
+					    "-1.25E+3",
+					    "true",
+					    "false",
+					    "null",
+					    "[1,2,3]",
+					    "{\"a\":{\"b\":[true,false,null,\"x\"]}}",
+					    "\"\\u00e9\\ud83d\\ude00\"",
+					    "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+					    "\t{\n\"a\" : 1 ,\r\"b\" : 2 }" };
+	static const char *const bad[] = { "",
+					   " ",
+					   "{",
+					   "[",
+					   "]",
+					   "}",
+					   "[1",
+					   "[1,",
+					   "[1,]",
+					   "[,1]",
+					   "[1 2]",
+					   "{\"a\"}",
+					   "{\"a\":}",
+					   "{\"a\":1,}",
+					   "{,}",
+					   "{a:1}",
+					   "{\"a\" 1}",
+					   "01",
+					   "-",
+					   "1.",
+					   ".5",
+					   "1e",
+					   "1e+",
+					   "+1",
+					   "tru",
+					   "truex",
+					   "nul",
+					   "\"",
+					   "\"\\",
+					   "\"\\x\"",
+					   "\"\\u12\"",
+					   "\"\\u12g4\"",
+					   "\"\\ud800\"",
+					   "\"\\ud800\\u0041\"",
+					   "\"\\udc00\"",
+					   "\"\n\"",
+					   "[] []",
+					   "1 2",
+					   "{\"a\":1 \"b\":2}",
+					   "[}",
+					   "{]",
+					   "'a'",
+					   "NaN" };
 	char deep[80];
 
 	(void)state;
@@ -246,9 +298,16 @@ static void test_json_values(void **state)
 		const char *text;
 		bool good;
 		uint64_t value;
-	} numbers[] = { { "0", true, 0 }, { "18446744073709551615", true, UINT64_MAX }, { "18446744073709551616", false, 0 },
-			{ "99999999999999999999", false, 0 }, { "-1", false, 0 }, { "1.0", false, 0 }, { "1e3", false, 0 },
-			{ "00", true, 0 }, { "07", false, 0 }, { "\"1\"", false, 0 } };
+	} numbers[] = { { "0", true, 0 },
+			{ "18446744073709551615", true, UINT64_MAX },
+			{ "18446744073709551616", false, 0 },
+			{ "99999999999999999999", false, 0 },
+			{ "-1", false, 0 },
+			{ "1.0", false, 0 },
+			{ "1e3", false, 0 },
+			{ "00", true, 0 },
+			{ "07", false, 0 },
+			{ "\"1\"", false, 0 } };
 	struct json_reader reader;
 	char text[8];
 	uint64_t value;
@@ -268,7 +327,8 @@ static void test_json_values(void **state)
 	/* Cut at a character's edge: seven bytes do not hold both. */
 	reader = json_over("\"\\u00e9ab\\ud83d\\ude00cd\"", 24);
 	assert_true(json_string(&reader, text, sizeof text));
-	assert_string_equal(text, "\xc3\xa9""ab");
+	assert_string_equal(text, "\xc3\xa9"
+				  "ab");
 	reader = json_over("\"abcdef\xc3\xa9xyz\"", 13);
 	assert_true(json_string(&reader, text, sizeof text));
 	assert_string_equal(text, "abcdef");
@@ -277,12 +337,9 @@ static void test_json_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_records),
-		cmocka_unit_test(test_records_cut),
-		cmocka_unit_test(test_records_hostile),
-		cmocka_unit_test(test_bad_headers),
-		cmocka_unit_test(test_filter_refused),
-		cmocka_unit_test(test_json_syntax),
+		cmocka_unit_test(test_records),         cmocka_unit_test(test_records_cut),
+		cmocka_unit_test(test_records_hostile), cmocka_unit_test(test_bad_headers),
+		cmocka_unit_test(test_filter_refused),  cmocka_unit_test(test_json_syntax),
 		cmocka_unit_test(test_json_values),
 	};
 
