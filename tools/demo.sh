@@ -71,10 +71,12 @@ for attempt in range(50):
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.connect(('10.99.0.2', 9))
 for number in range(20000):
-    try:
-        udp.send(b'sequence %08d' % number)
-    except ConnectionRefusedError:
-        pass
+    while True:
+        try:
+            udp.send(b'sequence %08d' % number)
+            break
+        except ConnectionRefusedError:
+            pass  # an earlier datagram's ICMP error: this one was not sent yet
     if number % 100 == 99:
         time.sleep(0.001)
 P
