@@ -1,6 +1,7 @@
 #include "decoders/decode.h"
 
 #include "decoders/checksum.h"
+#include "decoders/decode_fast.h"
 #include "decoders/decode_internal.h"
 #include "decoders/flow_hash.h"
 

@@ -253,11 +253,4 @@ enum decode_next decode_udp_ports(const struct decode_options *options, uint16_t
 /* tcp.c: STATUS_TCP_* bits (and STATUS_MALFORMED_L4) of the TCP options that a cursor spans. */
 uint32_t decode_tcp_options(struct cursor options);
 
-/* decode_fast.c: Ethernet, at most one 802.1Q tag, IPv4 without options or IPv6 without
- * extensions, TCP or UDP without a tunnel, all captured and well-formed: most packets. Fills
- * *record and returns true, or leaves it and returns false; then the loop decodes the packet,
- * with the same result for the packets that both can (tested). */
-bool decode_fast(const struct decode_options *options, const uint8_t *data, uint32_t captured_length,
-		 uint32_t wire_length, struct record *record);
-
 #endif
