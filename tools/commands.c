@@ -5,6 +5,7 @@
 #include "tools/weir_digest.h"
 #include "tools/weir_gen.h"
 #include "tools/weir_read.h"
+#include "tools/weir_schema.h"
 #include "tools/weir_seal.h"
 #include "tools/weir_verify.h"
 
@@ -13,6 +14,7 @@ const struct command commands[] = {
 	{ "read", "packets and records from files", weir_read },
 	{ "decode", "one packet in hex as a tree of headers and a record", weir_decode },
 	{ "gen", "send numbered, timed, checksummed packets", weir_gen },
+	{ "schema", "the records' columns for NumPy, Arrow, ClickHouse, DuckDB, C", weir_schema },
 	{ "digest", "print or check the digests of files", weir_digest },
 	{ "seal", "encrypt and authenticate a file", weir_seal },
 	{ "unseal", "open a sealed file once it has proved whole", weir_unseal },

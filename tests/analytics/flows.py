@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-weir, make_capture = sys.argv[1:3]
+weir, make_capture = map(os.path.abspath, sys.argv[1:3])
 for tool in ('tshark', 'tcpflow'):
     if not shutil.which(tool):
         print(f'skip: no {tool} here')
