@@ -4,6 +4,7 @@
 
 #include "engine/sinks/arrow.h"
 #include "engine/sinks/flows.h"
+#include "engine/sinks/netsink.h"
 #include "engine/sinks/sinks.h"
 #include "engine/sinks/streams.h"
 
@@ -15,6 +16,8 @@ const struct sink_kind sink_kinds[] = {
 	{ "pcap:", ".pcap", pcap_open },
 	{ "records:", ".weir", records_open },
 	{ "streams:", NULL, streams_open },
+	{ "tcp://", NULL, tcp_open },
+	{ "unix:", NULL, unix_open },
 	{ "flows:", NULL, flows_open },
 	{ "arrow:", ".arrow", arrow_open },
 	{ "arrows:", ".arrows", arrows_open },
