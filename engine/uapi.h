@@ -7,12 +7,25 @@
 #define WEIR_ENGINE_UAPI_H
 
 #include <linux/if_packet.h>
+#include <linux/if_xdp.h>
 
 /* ---- AF_PACKET (include/uapi/linux/if_packet.h) ---- */
 
 /* tp_status: the frame is a TCP super-packet (GRO on the way in, TSO on the way out). 6.3. */
 #ifndef TP_STATUS_GSO_TCP
 #define TP_STATUS_GSO_TCP (1u << 8)
+#endif
+
+/* ---- AF_XDP (include/uapi/linux/if_xdp.h) ---- */
+
+/* bind: frames may take several descs. 6.6; before, bind says EINVAL. */
+#ifndef XDP_USE_SG
+#define XDP_USE_SG (1u << 4)
+#endif
+
+/* xdp_desc.options: the frame goes on in the next desc. 6.6; never set without XDP_USE_SG. */
+#ifndef XDP_PKT_CONTD
+#define XDP_PKT_CONTD (1u << 0)
 #endif
 
 #endif

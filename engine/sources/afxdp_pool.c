@@ -1,0 +1,268 @@
+#include "engine/sources/afxdp_pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decoders/decode.h"
+#include "engine/clock.h"
+#include "engine/uapi.h"
+
+/* What one call of afxdp_pool_rx has gathered. */
+struct burst {
+	struct frame *frames;
+	unsigned count;
+	uint32_t first, last;          /* the span's chain */
+	uint64_t now_ns;               /* wall clock, read when the first frame needs it; 0: not yet */
+	uint64_t back[SOURCE_BURST];   /* chunks that go straight back */
+	unsigned back_count;
+};
+
+void afxdp_clock_sample(struct afxdp_clock *clock)
+{
+	uint64_t before = clock_read_ns(clock->clock), wall = clock_wall_ns(), after = clock_read_ns(clock->clock);
+
+	clock->sampled_ns = before + (after - before) / 2;
+	clock->offset_ns = (int64_t)(wall - clock->sampled_ns);
+}
+
+int afxdp_pool_init(struct afxdp_pool *pool)
+{
+	pool->next = calloc((size_t)pool->chunk_count + pool->side_count, sizeof *pool->next);
+	pool->side_free = calloc(pool->side_count + 1, sizeof *pool->side_free);
+	if (pool->next == NULL || pool->side_free == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < pool->side_count; i++)
+		pool->side_free[i] = pool->side_count - 1 - i;
+	pool->side_free_count = pool->side_count;
+	return 0;
+}
+
+void afxdp_pool_close(struct afxdp_pool *pool)
+{
+	free(pool->next);
+	free(pool->side_free);
+	pool->next = pool->side_free = NULL;
+}
+
+/* --- the fill ring ---------------------------------------------------------------------------- */
+
+static void give_back(struct afxdp_pool *pool, const uint64_t *chunks, unsigned count)
+{
+	uint32_t at;
+
+	/* The ring holds twice the chunks that exist: a refusal means that one was given back twice. */
+	if (count == 0)
+		return;
+	if (xsk_ring_prod__reserve(&pool->fill, count, &at) != count)
+		abort();
+	for (unsigned i = 0; i < count; i++)
+		*xsk_ring_prod__fill_addr(&pool->fill, at + i) = chunks[i];
+	xsk_ring_prod__submit(&pool->fill, count);
+}
+
+void afxdp_pool_fill(struct afxdp_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->chunk_count; i++) {
+		uint64_t chunk = (uint64_t)i * pool->chunk_size;
+
+		give_back(pool, &chunk, 1);
+	}
+}
+
+void afxdp_pool_release(struct afxdp_pool *pool, uint32_t span)
+{
+	uint64_t chunks[SOURCE_BURST];
+	unsigned count = 0;
+
+	for (uint32_t id = span; id != AFXDP_POOL_NONE; id = pool->next[id]) {
+		if (id >= pool->chunk_count) {
+			pool->side_free[pool->side_free_count++] = id - pool->chunk_count;
+			continue;
+		}
+		chunks[count++] = (uint64_t)id * pool->chunk_size;
+	}
+	pool->held -= count;
+	give_back(pool, chunks, count);
+}
+
+bool afxdp_pool_waiting(struct afxdp_pool *pool)
+{
+	return xsk_cons_nb_avail(&pool->rx, 1) > 0;
+}
+
+/* --- frames ----------------------------------------------------------------------------------- */
+
+/* Takes the stamp in front of the packet, so that the chunk's next packet cannot show it again. */
+static uint64_t take_time(struct afxdp_pool *pool, struct burst *burst, uint8_t *data)
+{
+	struct afxdp_stamp stamp;
+
+	memcpy(&stamp, data - sizeof stamp, sizeof stamp);
+	if (stamp.magic == AFXDP_STAMP_MAGIC) {
+		memset(data - sizeof stamp.magic, 0, sizeof stamp.magic);
+		if ((int64_t)(stamp.time_ns - pool->clock.sampled_ns) > (int64_t)AFXDP_CLOCK_PERIOD_NS)
+			afxdp_clock_sample(&pool->clock);
+		return stamp.time_ns + (uint64_t)pool->clock.offset_ns;
+	}
+	pool->unstamped++;
+	if (burst->now_ns == 0)
+		burst->now_ns = clock_wall_ns();
+	return burst->now_ns;
+}
+
+/* As the stack will see it (kernel: eth_type_trans): for us, for all or some, or for another host. */
+static uint32_t direction(const struct afxdp_pool *pool, const uint8_t *data, uint32_t length)
+{
+	if (length < sizeof pool->mac || (data[0] & 1) || memcmp(data, pool->mac, sizeof pool->mac) == 0)
+		return DIRECTION_IN;
+	return DIRECTION_OTHER;
+}
+
+static void chain(struct afxdp_pool *pool, struct burst *burst, uint32_t id)
+{
+	pool->next[id] = AFXDP_POOL_NONE;
+	if (burst->last == AFXDP_POOL_NONE)
+		burst->first = id;
+	else
+		pool->next[burst->last] = id;
+	burst->last = id;
+}
+
+static void hold(struct afxdp_pool *pool, struct burst *burst, uint32_t chunk)
+{
+	chain(pool, burst, chunk);
+	if (++pool->held > pool->held_most)
+		pool->held_most = pool->held;
+}
+
+/* Where a desc's bytes are. kernel: with unaligned chunks the upper 16 bits are the offset to add. */
+static uint64_t address_of(const struct xdp_desc *desc)
+{
+	return xsk_umem__add_offset_to_addr(desc->addr);
+}
+
+static uint32_t chunk_of(const struct afxdp_pool *pool, const struct xdp_desc *desc)
+{
+	return (uint32_t)(xsk_umem__extract_addr(desc->addr) / pool->chunk_size);
+}
+
+/* The frame's bytes into a side slot, all its chunks straight back. Returns where they are now. */
+static const uint8_t *copy_aside(struct afxdp_pool *pool, struct burst *burst, uint32_t at, unsigned descs,
+				 uint32_t length)
+{
+	uint32_t slot = pool->side_free[--pool->side_free_count], copied = 0;
+	uint8_t *to = pool->side + (size_t)slot * pool->side_stride;
+
+	for (unsigned i = 0; i < descs; i++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&pool->rx, at + i);
+		uint32_t part = desc->len < length - copied ? desc->len : length - copied;
+
+		memcpy(to + copied, pool->area + address_of(desc), part);
+		copied += part;
+		burst->back[burst->back_count++] = (uint64_t)chunk_of(pool, desc) * pool->chunk_size;
+	}
+	chain(pool, burst, pool->chunk_count + slot);
+	return to;
+}
+
+/* How many descs the frame at `at` has, of `available`; 0: its end is not among them. */
+static unsigned descs_of(struct afxdp_pool *pool, uint32_t at, unsigned available, uint32_t *length)
+{
+	*length = 0;
+	for (unsigned i = 0; i < available; i++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&pool->rx, at + i);
+
+		*length += desc->len;
+		if (!(desc->options & XDP_PKT_CONTD))
+			return i + 1;
+	}
+	return 0;
+}
+
+/* One frame out of its descs. False: no room for it. */
+static bool take_frame(struct afxdp_pool *pool, struct burst *burst, uint32_t at, unsigned descs, uint32_t length)
+{
+	const struct xdp_desc *head = xsk_ring_cons__rx_desc(&pool->rx, at);
+	uint8_t *data = pool->area + address_of(head);
+	struct frame *frame = &burst->frames[burst->count];
+	uint32_t kept = length < pool->snap_length ? length : pool->snap_length;
+	bool spent = pool->held >= pool->share, join = kept > head->len && !pool->headers_only;
+
+	if ((spent || join) && pool->side_free_count == 0)
+		return false;
+	*frame = (struct frame){
+		.data = data,
+		.timestamp_ns = take_time(pool, burst, data),
+		.captured_len = kept,
+		.wire_len = length,
+		.flags = direction(pool, data, head->len),
+		.link_type = LINK_ETHERNET,
+		.interface = pool->interface,
+	};
+	if (spent || join) {
+		if (kept > pool->side_stride)
+			frame->captured_len = kept = (uint32_t)pool->side_stride;
+		frame->data = copy_aside(pool, burst, at, descs, kept);
+		pool->joined += join;
+		pool->side_copies += !join;
+	} else {
+		if (kept > head->len) {
+			frame->flags |= FRAME_MORE_FRAGMENTS;
+			frame->fragment_len = head->len;
+		}
+		hold(pool, burst, chunk_of(pool, head));
+		for (unsigned i = 1; i < descs; i++) {
+			const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&pool->rx, at + i);
+
+			burst->back[burst->back_count++] = (uint64_t)chunk_of(pool, desc) * pool->chunk_size;
+		}
+	}
+	burst->count++;
+	return true;
+}
+
+static void end_span(struct afxdp_pool *pool, struct burst *burst)
+{
+	for (unsigned i = 0; i < burst->count; i++)
+		burst->frames[i].span = burst->first;
+	burst->frames[burst->count - 1].flags |= FRAME_LAST_OF_SPAN;
+	pool->handed_out += burst->count;
+}
+
+unsigned afxdp_pool_rx(struct afxdp_pool *pool, struct frame *frames, unsigned max)
+{
+	struct burst burst = { .frames = frames, .first = AFXDP_POOL_NONE, .last = AFXDP_POOL_NONE };
+	uint32_t start, taken = 0;
+	unsigned available = xsk_ring_cons__peek(&pool->rx, SOURCE_BURST, &start);
+
+	while (taken < available && burst.count < max) {
+		uint32_t length;
+		unsigned descs = descs_of(pool, start + taken, available - taken, &length);
+
+		if (descs == 0) {
+			/* Its last desc comes with a later call. pairs with: the kernel's xskq_prod_submit.
+			 * xsk_ring_cons__peek looks again only when it knows of no desc at all. */
+			pool->rx.cached_prod = __atomic_load_n(pool->rx.producer, __ATOMIC_ACQUIRE);
+			break;
+		}
+		if (taken + descs < available) {
+			const struct xdp_desc *ahead = xsk_ring_cons__rx_desc(&pool->rx, start + taken + descs);
+
+			__builtin_prefetch(pool->area + address_of(ahead) - sizeof(struct afxdp_stamp));
+			__builtin_prefetch(pool->area + address_of(ahead) + 48);
+		}
+		if (!take_frame(pool, &burst, start + taken, descs, length)) {
+			pool->blocked++;
+			break;
+		}
+		taken += descs;
+	}
+	xsk_ring_cons__cancel(&pool->rx, available - taken);
+	if (taken > 0)
+		xsk_ring_cons__release(&pool->rx, taken);
+	give_back(pool, burst.back, burst.back_count);
+	if (burst.count > 0)
+		end_span(pool, &burst);
+	return burst.count;
+}

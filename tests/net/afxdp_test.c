@@ -1,0 +1,632 @@
+/* The AF_XDP backend over a veth pair: modes, ledger, filter, tags, what it does to its host. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend_support.h"
+#include "decoders/decode.h"
+#include "engine/clock.h"
+#include "engine/sources/afxdp.h"
+
+struct run {
+	struct interface_table *table;
+	struct source *sources[AFXDP_QUEUES_MOST];
+	unsigned count;
+	struct source_report report;
+	struct error error;
+};
+
+struct seen {
+	uint32_t next;
+	uint64_t first_ns, last_ns;
+	uint32_t longest;
+	uint16_t tci;
+	bool unordered_numbers; /* several queues, or losses */
+};
+
+static int try_open(struct run *run, const char *device, const struct afxdp_options *afxdp,
+		    const struct source_options *options)
+{
+	memset(run, 0, sizeof *run);
+	assert_int_equal(interface_table_create(&run->table, NULL), 0);
+	return afxdp_open(device, afxdp, options, run->table, run->sources, &run->count, &run->report, &run->error);
+}
+
+static void open_run(struct run *run, const struct afxdp_options *afxdp, const struct source_options *options)
+{
+	if (try_open(run, "weir0", afxdp, options) < 0)
+		fail_msg("%s (%s)", run->error.message, run->error.hint);
+	for (unsigned i = 0; i < run->count; i++)
+		assert_int_equal(run->sources[i]->ops->start(run->sources[i], &run->error), 0);
+}
+
+static uint32_t attached_program(const char *device)
+{
+	uint32_t id = 0;
+
+	bpf_xdp_query_id((int)if_nametoindex(device), 0, &id);
+	return id;
+}
+
+static void close_run(struct run *run)
+{
+	for (unsigned i = 0; i < run->count; i++)
+		run->sources[i]->ops->close(run->sources[i]);
+	interface_table_close(run->table);
+	assert_int_equal(attached_program("weir0"), 0);
+}
+
+static void note(void *context, const struct frame *frame)
+{
+	struct seen *seen = context;
+	uint32_t number;
+
+	assert_int_equal(frame->link_type, LINK_ETHERNET);
+	if (frame->captured_len >= SEQUENCE_AT + sizeof number && !seen->unordered_numbers) {
+		memcpy(&number, frame->data + SEQUENCE_AT, sizeof number);
+		assert_int_equal(number, seen->next);
+	}
+	seen->next++;
+	if (seen->first_ns == 0)
+		seen->first_ns = frame->timestamp_ns;
+	assert_true(frame->timestamp_ns >= seen->last_ns || seen->unordered_numbers);
+	seen->last_ns = frame->timestamp_ns;
+	if (frame->captured_len > seen->longest)
+		seen->longest = frame->captured_len;
+	if (frame->data[12] == 0x81 && frame->data[13] == 0)
+		seen->tci = (uint16_t)(frame->data[14] << 8 | frame->data[15]);
+}
+
+static void balanced(const struct source_stats *stats, uint64_t frames)
+{
+	assert_int_equal(stats->handed_out, frames);
+	assert_int_equal(stats->handed_out, stats->seen - losses(stats));
+}
+
+/* --- modes ------------------------------------------------------------------------------------ */
+
+static void capture(const struct afxdp_options *afxdp, const char *mode, uint32_t length)
+{
+	struct source_options options = default_options();
+	struct seen seen = { 0 };
+	struct run run;
+	struct walk walk = { .frame = note, .context = &seen };
+	struct source_stats stats;
+	uint64_t before, after;
+	int sender = sender_open("weir1");
+
+	open_run(&run, afxdp, &options);
+	assert_int_equal(run.count, 1);
+	walk.source = run.sources[0];
+	before = clock_wall_ns();
+	send_sequence(sender, 0, 2000, length, 53, 0);
+	after = clock_wall_ns();
+	assert_int_equal(walk_until(&walk, 2000, 5000), 2000);
+	walk_drain(&walk, &stats);
+	balanced(&stats, 2000);
+	assert_int_equal(stats.seen, 2000);
+	assert_int_equal(counter(&stats, "without_timestamp"), 0);
+	assert_int_equal(seen.longest, length);
+	/* The program stamped while we sent, but for the clocks' sampling. */
+	assert_true(seen.first_ns + 1000000 > before && seen.last_ns < after + 50000000);
+	if (strncmp(stats.mode, mode, strlen(mode)) != 0)
+		fail_msg("mode %s instead of %s", stats.mode, mode);
+	close(sender);
+	close_run(&run);
+}
+
+static void automatic(void **state)
+{
+	capture(&(struct afxdp_options){ .mode = AFXDP_AUTO }, "native copy", 60);
+}
+
+static void native(void **state)
+{
+	capture(&(struct afxdp_options){ .mode = AFXDP_NATIVE }, "native copy", 1514);
+}
+
+static void generic(void **state)
+{
+	capture(&(struct afxdp_options){ .mode = AFXDP_GENERIC }, "generic copy", 200);
+}
+
+static void unaligned(void **state)
+{
+	capture(&(struct afxdp_options){ .unaligned = true, .chunk_size = 2304 }, "native copy", 1514);
+}
+
+static void busy_poll(void **state)
+{
+	capture(&(struct afxdp_options){ .busy_poll_us = 20 }, "native copy", 60);
+}
+
+static void no_zerocopy_here(void **state)
+{
+	struct source_options options = default_options();
+	struct run run;
+
+	assert_true(try_open(&run, "weir0", &(struct afxdp_options){ .mode = AFXDP_ZEROCOPY }, &options) < 0);
+	assert_non_null(strstr(run.error.message, "zero-copy"));
+	close_run(&run);
+}
+
+/* --- filter ----------------------------------------------------------------------------------- */
+
+static void others_pass_to_the_stack(void **state)
+{
+	struct source_options options = default_options();
+	struct run run;
+	struct walk walk = { 0 };
+	struct source_stats stats;
+	int sender = sender_open("weir1"), stack;
+	uint8_t bytes[64];
+	unsigned heard = 0;
+	const int room = 8 << 20;
+
+	/* A packet socket stands for the stack. */
+	stack = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(ETH_P_ALL));
+	assert_int_equal(setsockopt(stack, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room), 0);
+	options.filter = "udp port 53";
+	open_run(&run, &(struct afxdp_options){ .mode = AFXDP_NATIVE }, &options);
+	walk.source = run.sources[0];
+	while (recv(stack, bytes, sizeof bytes, 0) > 0)
+		;
+	send_sequence(sender, 0, 100, 60, 53, 0);
+	send_sequence(sender, 0, 40, 60, 54, 0);
+	send_sequence(sender, 0, 30, 64, 54, 100);
+	send_sequence(sender, 0, 10, 60, 53, 0);
+	assert_int_equal(walk_until(&walk, 110, 2000), 110);
+	walk_drain(&walk, &stats);
+	balanced(&stats, 110);
+	assert_int_equal(counter(&stats, "xdp_passed"), 70);
+	/* All as the sender's outgoing copies, and what did not match once more as received. */
+	while (recv(stack, bytes, sizeof bytes, 0) > 0)
+		heard++;
+	assert_int_equal(heard, 180 + 70);
+	close(stack);
+	close(sender);
+	close_run(&run);
+}
+
+static void untranslatable_filters(void **state)
+{
+	struct source_options options = default_options();
+	struct run run;
+	struct walk walk = { 0 };
+	struct source_stats stats;
+	int sender = sender_open("weir1");
+
+	options.filter = "ip6 protochain 17";
+	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EOPNOTSUPP);
+	assert_non_null(strstr(run.error.message, "every packet"));
+	close_run(&run);
+	open_run(&run, &(struct afxdp_options){ .steal = true }, &options);
+	assert_non_null(interface_table_get(run.table, run.sources[0]->interface)->user_filter);
+	assert_int_equal(run.report.note_count, 1);
+	walk.source = run.sources[0];
+	send_sequence(sender, 0, 10, 60, 53, 0);
+	assert_int_equal(walk_until(&walk, 10, 2000), 10);
+	walk_drain(&walk, &stats);
+	close(sender);
+	close_run(&run);
+}
+
+/* --- tags ------------------------------------------------------------------------------------- */
+
+static void offloads(const char *device, const char *feature, char *state, size_t size)
+{
+	char text[128];
+	FILE *pipe;
+
+	snprintf(text, sizeof text, "ethtool -k %s | sed -n 's/^%s: //p'", device, feature);
+	pipe = popen(text, "r");
+	assert_non_null(pipe);
+	assert_non_null(fgets(state, (int)size, pipe));
+	pclose(pipe);
+}
+
+static void tags_stay_in_the_bytes(void **state)
+{
+	struct source_options options = default_options();
+	struct seen seen = { 0 };
+	struct run run;
+	struct walk walk = { .frame = note, .context = &seen };
+	struct source_stats stats;
+	char text[64];
+	int sender = sender_open("weir1");
+
+	offloads("weir1", "tx-vlan-offload", text, sizeof text);
+	assert_memory_equal(text, "on", 2);
+	open_run(&run, &(struct afxdp_options){ 0 }, &options);
+	offloads("weir1", "tx-vlan-offload", text, sizeof text);
+	assert_memory_equal(text, "off", 3);
+	offloads("weir0", "rx-vlan-offload", text, sizeof text);
+	assert_memory_equal(text, "off", 3);
+	walk.source = run.sources[0];
+	send_sequence(sender, 0, 10, 64, 53, 0xb123);
+	assert_int_equal(walk_until(&walk, 10, 2000), 10);
+	assert_int_equal(seen.tci, 0xb123);
+	walk_drain(&walk, &stats);
+	close(sender);
+	close_run(&run);
+	offloads("weir1", "tx-vlan-offload", text, sizeof text);
+	assert_memory_equal(text, "on", 2);
+	offloads("weir0", "rx-vlan-offload", text, sizeof text);
+	assert_memory_equal(text, "on", 2);
+}
+
+/* --- ledger ----------------------------------------------------------------------------------- */
+
+/* Nobody reads: the rx ring fills, and what it cannot hold is counted, no more and no less. */
+static void counts_what_it_lost(void **state)
+{
+	struct source_options options = default_options();
+	struct run run;
+	struct seen seen = { .unordered_numbers = true };
+	struct walk walk = { .frame = note, .context = &seen };
+	struct source_stats stats;
+	int sender = sender_open("weir1");
+
+	options.ring_size = 512 * 2048;
+	open_run(&run, &(struct afxdp_options){ 0 }, &options);
+	walk.source = run.sources[0];
+	send_sequence(sender, 0, 3000, 60, 53, 0);
+	walk_drain(&walk, &stats);
+	assert_int_equal(stats.seen, 3000);
+	assert_true(losses(&stats) > 2000);
+	balanced(&stats, walk.frames);
+	close(sender);
+	close_run(&run);
+}
+
+/* A writer that gives nothing back: half of the chunks, then the side pool, then the ring; and all comes back. */
+static void saved_packets(void **state)
+{
+	struct source_options options = default_options();
+	struct run run;
+	struct seen seen = { 0 };
+	struct walk walk = { .frame = note, .context = &seen, .hold = true };
+	struct source_stats stats = { 0 };
+	int sender = sender_open("weir1");
+
+	options.ring_size = 1024 * 2048;
+	open_run(&run, &(struct afxdp_options){ .side_packets = 100 }, &options);
+	walk.source = run.sources[0];
+	send_sequence(sender, 0, 512, 60, 53, 0);
+	assert_int_equal(walk_until(&walk, 512, 2000), 512);
+	send_sequence(sender, 512, 488, 60, 53, 0);
+	assert_int_equal(walk_until(&walk, 1000, 300), 512 + 100);
+	run.sources[0]->ops->stats(run.sources[0], &stats);
+	assert_int_equal(stats.spans_held_most, 512);
+	assert_int_equal(counter(&stats, "side_copies"), 100);
+	assert_false(run.sources[0]->ops->arm(run.sources[0]));
+	walk_release_all(&walk);
+	assert_true(run.sources[0]->ops->arm(run.sources[0]));
+	assert_int_equal(walk_until(&walk, 1000, 2000), 1000);
+	walk_release_all(&walk);
+	/* As good as new: ten times around. */
+	for (unsigned round = 0; round < 10; round++) {
+		send_sequence(sender, 1000 + 500 * round, 500, 60, 53, 0);
+		assert_int_equal(walk_until(&walk, 1500 + 500 * round, 2000), 1500 + 500 * round);
+		walk_release_all(&walk);
+	}
+	walk_drain(&walk, &stats);
+	balanced(&stats, 6000);
+	close(sender);
+	close_run(&run);
+}
+
+/* --- queues ----------------------------------------------------------------------------------- */
+
+static void one_worker_for_each_queue(void **state)
+{
+	struct source_options options = default_options();
+	const uint16_t only[] = { 1 };
+	struct run run;
+	struct source_stats stats;
+	uint64_t frames = 0;
+	int sender;
+
+	command("ip link add weir2 numrxqueues 2 numtxqueues 2 type veth peer name weir3 numrxqueues 2 numtxqueues 2 &&"
+		"sysctl -qw net.ipv6.conf.weir2.disable_ipv6=1 net.ipv6.conf.weir3.disable_ipv6=1 &&"
+		"ip link set weir2 up && ip link set weir3 up");
+	sender = sender_open("weir3");
+	assert_int_equal(try_open(&run, "weir2", &(struct afxdp_options){ 0 }, &options), 0);
+	assert_int_equal(run.count, 2);
+	for (unsigned i = 0; i < run.count; i++)
+		assert_int_equal(run.sources[i]->ops->start(run.sources[i], NULL), 0);
+	send_sequence(sender, 0, 1000, 60, 53, 0);
+	for (unsigned i = 0; i < run.count; i++) {
+		struct walk walk = { .source = run.sources[i] };
+
+		walk_until(&walk, 1000, 200);
+		walk_drain(&walk, &stats);
+		balanced(&stats, walk.frames);
+		frames += walk.frames;
+	}
+	assert_int_equal(frames, 1000);
+	close_run(&run);
+
+	/* One queue asked for: the other's packets go to the stack, and are counted. */
+	assert_int_equal(try_open(&run, "weir2", &(struct afxdp_options){ .queues = only, .queue_count = 1 }, &options), 0);
+	assert_int_equal(run.count, 1);
+	assert_int_equal(run.sources[0]->ops->start(run.sources[0], NULL), 0);
+	send_sequence(sender, 0, 1000, 60, 53, 0);
+	{
+		struct walk walk = { .source = run.sources[0] };
+
+		walk_until(&walk, 1000, 200);
+		walk_drain(&walk, &stats);
+		balanced(&stats, walk.frames);
+		assert_int_equal(walk.frames + counter(&stats, "xdp_other_queues") + counter(&stats, "xdp_unbound"), 1000);
+	}
+	close_run(&run);
+	close(sender);
+	command("ip link del weir2");
+}
+
+/* --- jumbo frames ----------------------------------------------------------------------------- */
+
+static void first_fragment(void *context, const struct frame *frame)
+{
+	unsigned *fragments = context;
+
+	assert_int_equal(frame->wire_len, 8000);
+	if (frame->flags & FRAME_MORE_FRAGMENTS) {
+		assert_int_equal(frame->captured_len, 8000);
+		assert_true(frame->fragment_len < 4096 && frame->fragment_len > 1000);
+		(*fragments)++;
+	}
+}
+
+static void jumbo_frames(void **state)
+{
+	struct source_options options = default_options();
+	struct seen seen = { 0 };
+	unsigned fragments = 0;
+	struct run run;
+	struct walk walk = { .frame = note, .context = &seen };
+	struct source_stats stats;
+	int sender;
+
+	command("ip link set weir0 mtu 9000 && ip link set weir1 mtu 9000");
+	sender = sender_open("weir1");
+	if (try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options) < 0) {
+		/* Before 6.6: said so. */
+		assert_non_null(strstr(run.error.message, "MTU"));
+		close_run(&run);
+		command("ip link set weir0 mtu 1500 && ip link set weir1 mtu 1500");
+		skip();
+	}
+	assert_int_equal(run.sources[0]->ops->start(run.sources[0], NULL), 0);
+	walk.source = run.sources[0];
+	send_sequence(sender, 0, 200, 8000, 53, 0);
+	assert_int_equal(walk_until(&walk, 200, 2000), 200);
+	walk_drain(&walk, &stats);
+	balanced(&stats, 200);
+	assert_int_equal(seen.longest, 8000);
+	assert_int_equal(counter(&stats, "joined_frames"), 200);
+	close_run(&run);
+
+	options.headers_only = true;
+	open_run(&run, &(struct afxdp_options){ 0 }, &options);
+	walk = (struct walk){ .source = run.sources[0], .frame = first_fragment, .context = &fragments };
+	send_sequence(sender, 0, 500, 8000, 53, 0);
+	assert_int_equal(walk_until(&walk, 500, 2000), 500);
+	walk_drain(&walk, &stats);
+	balanced(&stats, 500);
+	assert_int_equal(fragments, 500);
+	close(sender);
+	close_run(&run);
+	command("ip link set weir0 mtu 1500 && ip link set weir1 mtu 1500");
+}
+
+/* --- what goes wrong -------------------------------------------------------------------------- */
+
+static void refusals(void **state)
+{
+	struct source_options options = default_options();
+	struct run run, second;
+	const uint16_t none[] = { 7 };
+
+	assert_int_equal(try_open(&run, "weir9", &(struct afxdp_options){ 0 }, &options), -ENODEV);
+	close_run(&run);
+	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ .queues = none, .queue_count = 1 }, &options),
+			 -EINVAL);
+	close_run(&run);
+	options.direction = SOURCE_OUT;
+	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EINVAL);
+	close_run(&run);
+	options.direction = SOURCE_IN_OUT;
+	options.filter = "no such filter";
+	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EINVAL);
+	close_run(&run);
+	options.filter = NULL;
+
+	/* The queue, and with it the interface, is taken. */
+	open_run(&run, &(struct afxdp_options){ 0 }, &options);
+	assert_int_equal(try_open(&second, "weir0", &(struct afxdp_options){ 0 }, &options), -EBUSY);
+	assert_non_null(strstr(second.error.message, "taken"));
+	interface_table_close(second.table);
+	close_run(&run);
+
+	command("ip link set weir0 down");
+	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -ENETDOWN);
+	close_run(&run);
+	command("ip link set weir0 up");
+}
+
+static int load_pass(void)
+{
+	const struct bpf_insn code[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_PASS },
+					 { .code = BPF_JMP | BPF_EXIT } };
+
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "other", "MIT", code, 2, NULL);
+}
+
+static void another_program(void **state)
+{
+	struct source_options options = default_options();
+	struct run run;
+	int other = load_pass(), link;
+
+	link = bpf_link_create(other, (int)if_nametoindex("weir0"), BPF_XDP, NULL);
+	assert_true(link >= 0);
+	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EBUSY);
+	assert_non_null(strstr(run.error.message, "another XDP program"));
+	interface_table_close(run.table);
+	/* The other one is still there. */
+	assert_true(attached_program("weir0") != 0);
+	close(link);
+	close(other);
+}
+
+static void does_not_steal(void **state)
+{
+	struct source_options options = default_options();
+	struct run run;
+
+	command("ip addr add 10.9.8.1/24 dev weir0");
+	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EPERM);
+	assert_non_null(strstr(run.error.message, "address"));
+	close_run(&run);
+	command("ip route add default via 10.9.8.2 dev weir0");
+	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EPERM);
+	assert_non_null(strstr(run.error.message, "default route"));
+	assert_non_null(strstr(run.error.hint, "--steal"));
+	close_run(&run);
+	open_run(&run, &(struct afxdp_options){ .steal = true }, &options);
+	close_run(&run);
+	command("ip addr del 10.9.8.1/24 dev weir0");
+	/* A second interface's address is none of ours. */
+	command("ip addr add 10.9.8.1/24 dev weir1");
+	open_run(&run, &(struct afxdp_options){ 0 }, &options);
+	close_run(&run);
+	command("ip addr del 10.9.8.1/24 dev weir1");
+}
+
+static void interface_goes_away(void **state)
+{
+	struct source_options options = default_options();
+	struct run run;
+	struct walk walk = { 0 };
+	struct source_stats stats = { 0 };
+	struct frame frames[SOURCE_BURST];
+	int sender;
+
+	command("ip link add weir2 type veth peer name weir3 && "
+		"sysctl -qw net.ipv6.conf.weir2.disable_ipv6=1 net.ipv6.conf.weir3.disable_ipv6=1 && "
+		"ip link set weir2 up && ip link set weir3 up");
+	assert_int_equal(try_open(&run, "weir2", &(struct afxdp_options){ 0 }, &options), 0);
+	walk.source = run.sources[0];
+	assert_int_equal(run.sources[0]->ops->start(run.sources[0], NULL), 0);
+	sender = sender_open("weir3");
+	send_sequence(sender, 0, 10, 60, 53, 0);
+	command("ip link set weir2 down && ip link set weir2 up");
+	usleep(100000);
+	send_sequence(sender, 10, 10, 60, 53, 0);
+	assert_int_equal(walk_until(&walk, 20, 1000), 20);
+	send_sequence(sender, 20, 10, 60, 53, 0);
+	command("ip link del weir2");
+	assert_int_equal(run.sources[0]->ops->check(run.sources[0]), 0);
+	assert_int_equal(walk_until(&walk, 31, 1000), 30);
+	assert_int_equal(run.sources[0]->ops->rx_burst(run.sources[0], frames, SOURCE_BURST), -ENETDOWN);
+	run.sources[0]->ops->stats(run.sources[0], &stats);
+	balanced(&stats, 30);
+	close(sender);
+	close_run(&run);
+}
+
+/* Killed in mid-capture: the program is gone, the queue is free, the offloads are as they were. */
+static void killed(void **state)
+{
+	struct source_options options = default_options();
+	struct run run;
+	char text[64];
+	int ready[2], status;
+	pid_t child;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options) == 0 &&
+		    run.sources[0]->ops->start(run.sources[0], NULL) == 0)
+			write(ready[1], "1", 1);
+		else
+			write(ready[1], "0", 1);
+		pause();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], text, 1), 1);
+	assert_int_equal(text[0], '1');
+	assert_true(attached_program("weir0") != 0);
+	offloads("weir1", "tx-vlan-offload", text, sizeof text);
+	assert_memory_equal(text, "off", 3);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	for (unsigned wait = 0; wait < 200 && (attached_program("weir0") != 0 || memcmp(text, "on", 2)); wait++) {
+		usleep(10000);
+		offloads("weir1", "tx-vlan-offload", text, sizeof text);
+	}
+	assert_int_equal(attached_program("weir0"), 0);
+	assert_memory_equal(text, "on", 2);
+	open_run(&run, &(struct afxdp_options){ 0 }, &options);
+	close_run(&run);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(automatic),
+		cmocka_unit_test(native),
+		cmocka_unit_test(generic),
+		cmocka_unit_test(unaligned),
+		cmocka_unit_test(busy_poll),
+		cmocka_unit_test(no_zerocopy_here),
+		cmocka_unit_test(others_pass_to_the_stack),
+		cmocka_unit_test(untranslatable_filters),
+		cmocka_unit_test(tags_stay_in_the_bytes),
+		cmocka_unit_test(counts_what_it_lost),
+		cmocka_unit_test(saved_packets),
+		cmocka_unit_test(one_worker_for_each_queue),
+		cmocka_unit_test(jumbo_frames),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(another_program),
+		cmocka_unit_test(does_not_steal),
+		cmocka_unit_test(interface_goes_away),
+		cmocka_unit_test(killed),
+	};
+	int program;
+
+	if (!backend_support_enter(1))
+		return 77;
+	program = load_pass();
+	if (program < 0) {
+		printf("skipped: loading BPF programs is not permitted here\n");
+		return 77;
+	}
+	close(program);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
