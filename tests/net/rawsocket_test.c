@@ -21,7 +21,7 @@ struct seen {
 	uint32_t tagged;  /* frames whose tag was put back */
 	uint32_t cut;
 	uint16_t tci;
-	uint64_t first_ns, last_ns;
+	uint64_t first_ns, last_ns; /* smallest and largest time */
 };
 
 static void note(void *context, const struct frame *frame)
@@ -41,9 +41,11 @@ static void note(void *context, const struct frame *frame)
 		assert_int_equal(frame->data[12] << 8 | frame->data[13], 0x8100);
 		seen->tci = (uint16_t)(frame->data[14] << 8 | frame->data[15]);
 	}
-	if (seen->first_ns == 0)
+	/* kernel: the first packets behind SO_TIMESTAMPNS may get the time of reading: not in order. */
+	if (seen->first_ns == 0 || frame->timestamp_ns < seen->first_ns)
 		seen->first_ns = frame->timestamp_ns;
-	seen->last_ns = frame->timestamp_ns;
+	if (frame->timestamp_ns > seen->last_ns)
+		seen->last_ns = frame->timestamp_ns;
 }
 
 static struct source *open_source(unsigned batch, const struct source_options *options, struct interface_table **table)
@@ -80,7 +82,7 @@ static void capture(unsigned batch, uint32_t count, bool hold)
 	walk_drain(&walk, &stats);
 	balanced(&stats, count);
 	assert_int_equal(stats.seen, count);
-	assert_true(seen.first_ns >= before && seen.last_ns >= seen.first_ns && seen.last_ns <= clock_wall_ns());
+	assert_true(seen.first_ns >= before && seen.last_ns <= clock_wall_ns());
 	close(sender);
 	walk.source->ops->close(walk.source);
 	interface_table_close(table);
