@@ -197,7 +197,7 @@ def going_and_coming(deleted, workers):
     for i in range(100):
         raw.send(numbered(i))
     run('ip', 'link', *(('del', 'we') if deleted else ('set', 'we', 'down')))
-    expect(capture.wait_for('went away', 3), name + ': it says so')
+    expect(capture.wait_for('went away', 10), name + ': it says so')
     before = capture.ticks()
     time.sleep(0.5)
     expect(capture.ticks() - before <= 2, name + ': waiting costs next to nothing (%d ticks)' %
@@ -207,8 +207,8 @@ def going_and_coming(deleted, workers):
         net.veth('we', 'wf')
     else:
         run('ip', 'link', 'set', 'we', 'up')
-    expect(capture.wait_for('capturing again', 3), name + ': it says that it goes on')
-    until = time.time() + 3
+    expect(capture.wait_for('capturing again', 10), name + ': it says that it goes on')
+    until = time.time() + 10
     while capture.messages().count('capturing again') < int(workers) and time.time() < until:
         time.sleep(0.01)
     raw = net.sender('wf')
@@ -279,7 +279,7 @@ def latency():
     capture.send_signal(signal.SIGINT)
     capture.wait(10)
     times.sort()
-    expect(times[10] < 0.1, 'a lone packet is a line on stdout after %.1f ms (median), %.1f ms (worst)' %
+    expect(times[10] < 0.25, 'a lone packet is a line on stdout after %.1f ms (median), %.1f ms (worst)' %
            (times[10] * 1000, times[-1] * 1000))
     raw.close()
 

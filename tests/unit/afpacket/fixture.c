@@ -224,13 +224,36 @@ void fixture_collect(struct fixture_capture *capture, size_t wanted, unsigned ti
 	}
 }
 
+static bool all_empty(struct fixture_capture *capture)
+{
+	for (unsigned i = 0; i < capture->workers; i++) {
+		if (!capture->sources[i]->ops->empty(capture->sources[i]))
+			return false;
+	}
+	return true;
+}
+
+void fixture_collect_all(struct fixture_capture *capture, size_t expected)
+{
+	uint64_t quiet_since;
+	size_t before;
+
+	fixture_collect(capture, expected, 5000);
+	do {
+		before = capture->count;
+		quiet_since = clock_monotonic_ns();
+		fixture_collect(capture, SIZE_MAX, 20);
+	} while (capture->count > before || (!all_empty(capture) && clock_monotonic_ns() - quiet_since < NS_PER_SECOND));
+}
+
 uint64_t fixture_stop(struct fixture_capture *capture)
 {
 	uint64_t lost = 0;
 
 	for (unsigned i = 0; i < capture->workers; i++)
 		capture->sources[i]->ops->stop(capture->sources[i]);
-	fixture_collect(capture, SIZE_MAX, capture->sources[0]->drain_ms);
+	for (unsigned waited = 0; waited < capture->sources[0]->drain_ms && !all_empty(capture); waited++)
+		fixture_collect(capture, SIZE_MAX, 1);
 	for (unsigned i = 0; i < capture->workers; i++) {
 		struct source_stats stats;
 		uint64_t losses = 0;

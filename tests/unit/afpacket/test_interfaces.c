@@ -158,7 +158,7 @@ static void namespaces(void **state)
 	close(ready[1]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_by_name),
@@ -168,6 +168,8 @@ int main(void)
 		cmocka_unit_test(namespaces),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	fixture_enter();
 	fixture_run("ip link add va address 02:00:00:00:00:0a mtu 1400 type veth peer name vb");
 	fixture_run("ip link set va up; ip link set vb up; ip link set va alias 'the left one'");
