@@ -220,7 +220,7 @@ static void check_cbc(enum crypto_provider provider)
 static void check_file(enum crypto_provider provider)
 {
 	static const size_t lengths[] = { 0, 5, 16, 4095, 4096, 131073, CRYPTO_CHUNK - 1, CRYPTO_CHUNK, LONG - 7, LONG };
-	uint8_t *data = make_data(), *sealed = aligned_alloc(4096, LONG + 8192), *buffer = aligned_alloc(4096, CRYPTO_BUFFER);
+	uint8_t *data = make_data(), *sealed = aligned_alloc(4096, (LONG + 8192) / 4096 * 4096), *buffer = aligned_alloc(4096, CRYPTO_BUFFER);
 	uint8_t key[32] = { 1 }, iv[16] = { 2 };
 	struct crypto_cipher *cipher;
 	struct error error = { 0 };
