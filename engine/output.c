@@ -2,18 +2,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "engine/output_device.h"
 
-#define BUFFER_SIZE (1024u * 1024)
-#define BUFFERS 8u
+/* With O_DIRECT each write has its price at the device and in the journal: long ones. Into the page cache short ones,
+ * which are still in the processor's cache when they are copied. */
+#define DIRECT_BUFFER_SIZE (1024u * 1024)
+#define DIRECT_BUFFERS 8u
+#define CACHED_BUFFER_SIZE (256u * 1024)
+#define CACHED_BUFFERS 16u
 #define BUFFER_SIZE_MAX (256u * 1024 * 1024)
 
 struct output {
@@ -138,6 +144,15 @@ static int open_locked(struct output *output)
 	}
 }
 
+/* kernel: since 6.6 tmpfs takes O_DIRECT, and copies all the same; io_uring then lets several writes of one file
+ * loose at once (it keeps buffered ones in order), only to queue at the inode's lock. */
+static bool in_memory(int fd)
+{
+	struct statfs status;
+
+	return fstatfs(fd, &status) == 0 && (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
 static int open_regular(struct output *output, const struct output_options *options, struct error *error)
 {
 	int code = split_path(output, !options->no_part);
@@ -159,7 +174,7 @@ static int open_regular(struct output *output, const struct output_options *opti
 		return open_failed(error, code, output->path);
 	output->device.regular = true;
 	output->device.part = !options->no_part;
-	if (!options->no_direct && !options->flush_each)
+	if (!options->no_direct && !options->flush_each && !in_memory(output->device.fd))
 		output->device.direct_fd = openat(output->dir_fd, output->part_name,
 						  O_WRONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC);
 	return 0;
@@ -182,10 +197,15 @@ static int open_file(struct output *output, const struct output_options *options
 static int make_buffers(struct output *output, const struct output_options *options, struct error *error)
 {
 	struct output_device *device = &output->device;
+	bool direct = device->direct_fd >= 0;
 	size_t stride;
 
-	output->buffer_size = options->buffer_size != 0 ? options->buffer_size : BUFFER_SIZE;
-	device->buffer_count = options->buffers != 0 ? options->buffers : BUFFERS;
+	output->buffer_size = direct ? DIRECT_BUFFER_SIZE : CACHED_BUFFER_SIZE;
+	device->buffer_count = direct ? DIRECT_BUFFERS : CACHED_BUFFERS;
+	if (options->buffer_size != 0)
+		output->buffer_size = options->buffer_size;
+	if (options->buffers != 0)
+		device->buffer_count = options->buffers;
 	if (output->buffer_size % OUTPUT_ALIGN != 0 || output->buffer_size > BUFFER_SIZE_MAX ||
 	    device->buffer_count < 2 || device->buffer_count > OUTPUT_BUFFERS_MAX)
 		return error_set(error, -EINVAL, "output buffers of %zu bytes, %u of them", output->buffer_size,
@@ -221,10 +241,11 @@ int output_open(const char *path, const struct output_options *options, struct o
 	made->device.path = made->path;
 	code = made->path != NULL ? 0 : error_set_errno(error, -ENOMEM, "cannot open %s", path);
 	if (code == 0)
-		code = make_buffers(made, options, error);
-	if (code == 0)
 		code = open_file(made, options, error);
+	if (code == 0)
+		code = make_buffers(made, options, error);
 	if (code < 0) {
+		output_discard(made);
 		output_close(made);
 		return code;
 	}

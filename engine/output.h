@@ -26,8 +26,8 @@ struct output_options {
 	bool flush_each;     /* -U: every output_flush reaches the file at once */
 	bool wait_when_full; /* on ENOSPC retry until there is space, instead of failing */
 	bool no_part;        /* write under the final name from the start */
-	size_t buffer_size;  /* bytes of one buffer, a multiple of 4096; 0: 1 MiB */
-	unsigned buffers;    /* 2 to 64; 0: 8 */
+	size_t buffer_size;  /* bytes of one buffer, a multiple of 4096; 0: 1 MiB with O_DIRECT, else 256 KiB */
+	unsigned buffers;    /* 2 to 64; 0: 8 with O_DIRECT, else 16 */
 	const _Atomic bool *cancel; /* set by another thread: stop waiting for space and fail; NULL: never */
 	_Atomic bool *waiting;      /* true while a write waits for space; NULL: nobody asks */
 };

@@ -95,15 +95,29 @@ static const struct text_format *find_format(const char *name)
 	return NULL;
 }
 
+/* Names of --format that are sinks of their own. */
+static const struct {
+	const char *name;
+	sink_opener *open;
+} other_formats[] = {
+	{ "ndjson", ndjson_open },
+	{ "csv", csv_open },
+	{ "streams", streams_open },
+};
+
+#define OTHER_FORMATS (sizeof other_formats / sizeof *other_formats)
+
 static int unknown_format(const char *name, struct error *error)
 {
-	char known[sizeof error->hint] = "";
-	size_t length = 0;
+	char known[sizeof error->hint] = "text";
+	size_t length = strlen(known);
 
 	for (const struct text_format *format = text_formats; format->name != NULL; format++)
-		length += (size_t)snprintf(known + length, sizeof known - length, "%s, ", format->name);
+		length += (size_t)snprintf(known + length, sizeof known - length, ", %s", format->name);
+	for (size_t i = 0; i < OTHER_FORMATS; i++)
+		length += (size_t)snprintf(known + length, sizeof known - length, ", %s", other_formats[i].name);
 	error_set(error, -EINVAL, "no format '%s'", name);
-	return error_hint(error, "known are %sndjson, streams", known);
+	return error_hint(error, "known are %s", known);
 }
 
 int text_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
@@ -114,11 +128,11 @@ int text_open(const char *target, const struct sink_options *options, struct sin
 	int code;
 
 	*sink = NULL;
-	if (options->format != NULL && strcmp(options->format, "ndjson") == 0)
-		return ndjson_open(target, options, sink, error);
-	if (options->format != NULL && strcmp(options->format, "streams") == 0)
-		return streams_open(target, options, sink, error);
-	if (options->format != NULL)
+	for (size_t i = 0; options->format != NULL && i < OTHER_FORMATS; i++) {
+		if (strcmp(options->format, other_formats[i].name) == 0)
+			return other_formats[i].open(target, options, sink, error);
+	}
+	if (options->format != NULL && strcmp(options->format, default_format.name) != 0)
 		format = find_format(options->format);
 	if (format == NULL)
 		return unknown_format(options->format, error);

@@ -331,7 +331,7 @@ static void unknown_format(void **state)
 
 	assert_int_equal(sink_open("-", &options, &sink, &error), -EINVAL);
 	assert_string_equal(error.message, "no format 'nosuch'");
-	assert_string_equal(error.hint, "known are addresses, line, ip, tcp, arp, brief, ndjson");
+	assert_string_equal(error.hint, "known are text, addresses, line, ip, tcp, arp, brief, ndjson, csv, streams");
 }
 
 int main(void)
