@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "engine/sources/afpacket.h"
+#include "engine/sources/afxdp.h"
+#include "engine/sources/rawsocket.h"
 
 static int open_afpacket(const struct run_options *options, const struct source_options *source_options,
 			 const char *interface_name, struct interface_table *table, struct source **sources,
@@ -18,6 +20,44 @@ static int open_afpacket(const struct run_options *options, const struct source_
 	return result;
 }
 
+static int open_afxdp(const struct run_options *options, const struct source_options *source_options,
+		      const char *interface_name, struct interface_table *table, struct source **sources,
+		      unsigned max, unsigned *count, struct source_report *report, struct error *error)
+{
+	struct afxdp_options afxdp = options->backend_options.afxdp;
+	struct source *opened[AFXDP_QUEUES_MOST];
+	int result;
+
+	afxdp.queues = afxdp.queue_count > 0 ? options->backend_options.queues : NULL;
+	result = afxdp_open(interface_name, &afxdp, source_options, table, opened, count, report, error);
+	if (result < 0)
+		return result;
+	if (*count > max) {
+		for (unsigned i = 0; i < *count; i++)
+			opened[i]->ops->close(opened[i]);
+		*count = 0;
+		return error_set(error, -E2BIG, "more than %u workers", max);
+	}
+	memcpy(sources, opened, *count * sizeof *sources);
+	return 0;
+}
+
+static int open_rawsocket(const struct run_options *options, const struct source_options *source_options,
+			  const char *interface_name, struct interface_table *table, struct source **sources,
+			  unsigned max, unsigned *count, struct source_report *report, struct error *error)
+{
+	int result;
+
+	if (options->workers > 1) {
+		error_set(error, -EINVAL, "the rawsocket backend has one worker for each interface");
+		return error_hint(error, "--backend afpacket can have more");
+	}
+	result = rawsocket_open(interface_name, &options->backend_options.rawsocket, source_options, table, sources,
+				report, error);
+	*count = result == 0;
+	return result;
+}
+
 static const struct {
 	const char *name;
 	int (*open)(const struct run_options *options, const struct source_options *source_options,
@@ -26,6 +66,8 @@ static const struct {
 } backends[] = {
 	{ "auto", open_afpacket },
 	{ "afpacket", open_afpacket },
+	{ "afxdp", open_afxdp },
+	{ "rawsocket", open_rawsocket },
 };
 
 int backend_open(const struct run_options *options, const struct source_options *source_options,

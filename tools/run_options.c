@@ -44,7 +44,14 @@ static const struct option_row rows[] = {
 	{ OPT_HEADERS_ONLY, "headers-only", "N", RUN_CAPTURE, "copy N bytes when no output needs packets (default 512)" },
 	{ 'p', "no-promiscuous-mode", NULL, RUN_CAPTURE, "do not put the interface into promiscuous mode" },
 	{ 'Q', "direction", "in|out|inout", RUN_CAPTURE, "which direction to capture" },
-	{ OPT_BACKEND, "backend", "B", RUN_CAPTURE, "auto, afpacket" },
+	{ OPT_BACKEND, "backend", "B", RUN_CAPTURE, "auto (afpacket), afpacket, afxdp, rawsocket" },
+	{ BACKEND_XDP_MODE, "xdp-mode", "MODE", RUN_CAPTURE, "afxdp: auto, zerocopy, native, generic" },
+	{ BACKEND_QUEUES, "queues", "LIST", RUN_CAPTURE, "afxdp: these receive queues (0,2-3; default all)" },
+	{ BACKEND_STEAL, "steal", NULL, RUN_CAPTURE, "afxdp: take packets that this host itself may need" },
+	{ BACKEND_CHUNK_SIZE, "chunk-size", "N", RUN_CAPTURE, "afxdp: bytes for a packet (2048 or 4096; default by the MTU)" },
+	{ BACKEND_UNALIGNED, "unaligned", NULL, RUN_CAPTURE, "afxdp: chunks of any size" },
+	{ BACKEND_BUSY_POLL, "busy-poll", "US", RUN_CAPTURE, "afxdp: poll the driver for US microseconds, without interrupts" },
+	{ BACKEND_BATCH, "batch", "N", RUN_CAPTURE, "rawsocket: packets of one system call (default 64)" },
 	{ OPT_WORKERS, "workers", "N", RUN_CAPTURE, "workers (and rings) for each interface (default 1)" },
 	{ OPT_PIN, "pin", "CPUS", BOTH, "pin workers to these CPUs in turn (0,2-3), or none" },
 	{ OPT_FANOUT, "fanout", "MODE", RUN_CAPTURE, "how packets are spread: hash, cpu, qm, lb, rollover" },
@@ -239,6 +246,8 @@ static int apply_capture_option(int option, const char *value, struct run_option
 	uint64_t number = 0;
 	int result, index;
 
+	if (option >= BACKEND_OPTION_FIRST)
+		return backend_options_take(option, value, &options->backend_options);
 	switch (option) {
 	case 'i':
 		return parse_list("-i", value, options->interfaces, &options->interface_count, RUN_INTERFACES);

@@ -7,6 +7,7 @@
 
 #include "decoders/decode.h"
 #include "engine/source.h"
+#include "tools/backend_options.h"
 
 #define RUN_INTERFACES 64
 #define RUN_OUTPUTS 16
@@ -36,6 +37,7 @@ struct run_options {
 	const char *filter_text;
 	const char *netns;
 	const char *backend;
+	struct backend_options backend_options;
 	const char *stats_json;
 	const char *stream_payload;
 	const char *spool_dir;

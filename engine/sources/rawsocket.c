@@ -47,6 +47,7 @@ struct rawsocket {
 	uint64_t calls;
 	uint32_t held_most;
 	bool down; /* the interface went; what it had delivered is still to be read */
+	bool dry;  /* the last call found nothing: no other one before arm or empty has looked */
 };
 
 static struct rawsocket *self(struct source *source)
@@ -271,6 +272,8 @@ static int rawsocket_rx_burst(struct source *source, struct frame *frames, unsig
 	uint32_t span, held;
 	int count;
 
+	if (raw->dry)
+		return 0; /* the worker spins a little before it sleeps: not with system calls */
 	if (raw->free_count == 0)
 		return 0; /* the writer has them all: the socket's buffer absorbs, and counts what it cannot */
 	span = raw->free_spans[raw->free_count - 1];
@@ -282,6 +285,7 @@ static int rawsocket_rx_burst(struct source *source, struct frame *frames, unsig
 	}
 	if (count == -EAGAIN && raw->down)
 		return -ENETDOWN;
+	raw->dry = count == -EAGAIN;
 	if (count == -EAGAIN || count == -EINTR || count == 0)
 		return 0;
 	if (count < 0)
@@ -308,6 +312,7 @@ static bool rawsocket_empty(struct source *source)
 {
 	uint8_t byte;
 
+	self(source)->dry = false;
 	if (recv(source->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
 		return false;
 	if (errno == ENETDOWN)
@@ -320,7 +325,7 @@ static bool rawsocket_arm(struct source *source)
 	/* Edge-triggered: what came between the last read and epoll_wait rang already. */
 	struct rawsocket *raw = self(source);
 
-	return raw->free_count > 0 && (raw->down || !rawsocket_empty(source));
+	return (!rawsocket_empty(source) || raw->down) && raw->free_count > 0;
 }
 
 /* --- troubles --------------------------------------------------------------------------------- */
