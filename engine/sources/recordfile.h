@@ -4,7 +4,7 @@
  * JSON, "version" and "interfaces" are used; the rest is for other readers.
  *
  * Each record is a frame with FRAME_IS_RECORD whose data is the record, in a buffer of the source. A file
- * is somebody else's: the control bit, unknown tunnel types and packet_offset (no packets come with it) are
+ * is somebody else's: the control bit and packet_offset (no packets come with it) are
  * cleared, interface becomes an index into the run's table. A record whose interface the header does not
  * describe (a file that was cut off, or written to a pipe, has the header of its beginning) is given one
  * named "unknown". A file that ends inside a record gives the whole ones and a warning.

@@ -31,7 +31,7 @@ struct input;
 
 struct savefile_options {
 	const char *filter; /* pcap-filter(7), NULL or empty: all; kept by the caller until close */
-	size_t window;   /* bytes of a span's buffer, at least 64; 0: default. For tests */
+	size_t window;      /* bytes of a span's buffer, at least 64; 0: default. For tests */
 };
 
 /* Opens path ("-": standard input), reads up to the first interface and adds it to the table.

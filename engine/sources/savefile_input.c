@@ -133,15 +133,20 @@ static void count_held(struct input *input)
 		input->held_most = held;
 }
 
-/* A buffer for at least count bytes becomes the current span, with what is left of the old one at its
+static int no_memory(struct input *input, size_t size)
+{
+	return error_set_errno(&input->error, -ENOMEM, "%s: a buffer of %zu bytes", input->name, size);
+}
+
+/* A buffer of at least `least` bytes becomes the current span, with what is left of the old one at its
  * front. */
-static int input_next_buffer(struct input *input, size_t count, uint32_t *ended)
+static int input_next_buffer(struct input *input, size_t least, uint32_t *ended)
 {
 	bool first = input->spans[input->current].bytes == NULL;
 	uint32_t next = first ? input->current : input_free_span(input);
-	struct input_span *span;
-	size_t size = count <= input->window / 2 ? input->window : count + input->window;
+	size_t size = least > input->window ? least : input->window;
 	size_t left = input_left(input);
+	struct input_span *span;
 
 	if (next == INPUT_SPANS) {
 		input->starved = false;
@@ -153,8 +158,7 @@ static int input_next_buffer(struct input *input, size_t count, uint32_t *ended)
 		span->bytes = malloc(size);
 		span->size = span->bytes != NULL ? size : 0;
 		if (span->bytes == NULL)
-			return error_set_errno(&input->error, -ENOMEM, "%s: a packet of %zu bytes",
-					       input->name, count);
+			return no_memory(input, size);
 	}
 	if (left > 0)
 		memcpy(span->bytes, input->at, left);
@@ -171,6 +175,39 @@ static int input_next_buffer(struct input *input, size_t count, uint32_t *ended)
 	return 1;
 }
 
+/* Doubles the current buffer, of which nothing was handed out yet. */
+static int input_grow(struct input *input, struct input_span *span)
+{
+	size_t left = input_left(input);
+	uint8_t *bytes = realloc(span->bytes, 2 * span->size);
+
+	if (bytes == NULL)
+		return no_memory(input, 2 * span->size);
+	span->bytes = bytes;
+	span->size *= 2;
+	input->at = input->origin = bytes;
+	input->end = bytes + left;
+	return 1;
+}
+
+/* Makes the current buffer one that can be read into on the way to count contiguous bytes. It grows only as
+ * bytes really come: a length that is claimed costs no memory. Returns as input_need. */
+static int input_make_room(struct input *input, size_t count, uint32_t *ended)
+{
+	struct input_span *span = &input->spans[input->current];
+	size_t left = input_left(input);
+
+	if (span->bytes != NULL) {
+		const uint8_t *edge = span->bytes + span->size;
+
+		if ((size_t)(edge - input->at) >= count || (input->at == span->bytes && input->end < edge))
+			return 1;
+		if (input->at == span->bytes)
+			return input_grow(input, span);
+	}
+	return input_next_buffer(input, left < input->window / 2 ? 0 : 2 * left, ended);
+}
+
 int input_need(struct input *input, size_t count, uint32_t *ended)
 {
 	int result;
@@ -180,17 +217,15 @@ int input_need(struct input *input, size_t count, uint32_t *ended)
 	if (input->skip_left > 0 && (result = input_discard(input)) != 1)
 		return result;
 	while (input_left(input) < count) {
-		struct input_span *span = &input->spans[input->current];
+		struct input_span *span;
 		ssize_t got;
 
 		if (input->finished)
 			return -ENODATA;
-		if (span->bytes == NULL || (size_t)(span->bytes + span->size - input->at) < count) {
-			result = input_next_buffer(input, count, ended);
-			if (result != 1)
-				return result;
-			span = &input->spans[input->current];
-		}
+		result = input_make_room(input, count, ended);
+		if (result != 1)
+			return result;
+		span = &input->spans[input->current];
 		got = input_read(input, span->bytes + (input->end - span->bytes),
 				 span->size - (size_t)(input->end - span->bytes));
 		if (got < 0)

@@ -138,7 +138,6 @@ static void test_records_hostile(void **state)
 	memcpy(&record, reading.got[1].first, sizeof record);
 	assert_int_equal(record.status & STATUS_CONTROL, 0);
 	assert_true(record.packet_offset == RECORD_NO_OFFSET);
-	assert_int_equal(record.tunnel_type, TUNNEL_NONE);
 	assert_int_equal(record.interface, reading.got[1].frame.interface);
 	assert_true(record.interface < interface_table_count(reading.table));
 	assert_string_equal(interface_of(&reading, 1)->name, "unknown");
