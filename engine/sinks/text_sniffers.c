@@ -51,17 +51,17 @@ char *text_addresses(struct text_state *state, char *p, const struct record *rec
 	return p;
 }
 
-/* Bytes behind the IP header: its options are of the header, IPv6 extension headers are not. */
+/* Bytes behind the IP header: its options are of the header, IPv6 extension headers and AH are not. Where AH hides
+ * how long an IPv4 header was it is taken to have no options. */
 static uint32_t ip_payload_length(const struct record *record)
 {
 	uint32_t length = schema_ip_length(record);
 	uint32_t header = 40;
 
-	if (record->layers & LAYER_IPV4) {
-		bool known = record->layers & LAYERS_L4 && !(record->layers & LAYER_AH);
-
-		header = (uint32_t)((known ? record->l4_offset : record->payload_offset) - record->l3_offset);
-	}
+	if (record->layers & LAYER_IPV4 && record->layers & LAYER_AH)
+		header = 20;
+	else if (record->layers & LAYER_IPV4)
+		header = (uint32_t)((record->layers & LAYERS_L4 ? record->l4_offset : record->payload_offset) - record->l3_offset);
 	return length > header ? length - header : 0;
 }
 

@@ -112,6 +112,11 @@ static void connection_line(void **state)
 	record.l4_offset += 8; /* an extension header is behind the IP header */
 	record.payload_offset += 8;
 	expect("line", record, "2017-11-14 08:00:00 [2001:db8::1]:80 -> [2001:db8::2]:1234 33\n");
+	record = support_tcp(5);
+	record.layers |= LAYER_AH; /* 24 bytes of it */
+	record.l4_offset += 24;
+	record.payload_offset += 24;
+	expect("line", record, "2017-11-14 08:00:00 10.0.0.1:80 -> 10.0.0.2:1234 49\n");
 	record = support_tcp(1480);
 	record.layers = LAYER_ETH | LAYER_ETHERTYPE | LAYER_IPV4;
 	record.l4_offset = 0;
