@@ -1,5 +1,6 @@
 #include "tools/commands.h"
 
+#include "tools/weir_bench.h"
 #include "tools/weir_capture.h"
 #include "tools/weir_decode.h"
 #include "tools/weir_digest.h"
@@ -14,6 +15,7 @@ const struct command commands[] = {
 	{ "read", "packets and records from files", weir_read },
 	{ "decode", "one packet in hex as a tree of headers and a record", weir_decode },
 	{ "gen", "send numbered, timed, checksummed packets", weir_gen },
+	{ "bench", "what each way of capturing costs on this machine", weir_bench },
 	{ "schema", "the records' columns for NumPy, Arrow, ClickHouse, DuckDB, C", weir_schema },
 	{ "digest", "print or check the digests of files", weir_digest },
 	{ "seal", "encrypt and authenticate a file", weir_seal },

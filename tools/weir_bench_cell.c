@@ -1,0 +1,300 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <net/if.h>
+#include <unistd.h>
+
+#include "engine/clock.h"
+#include "engine/gen/interface_counters.h"
+#include "tools/weir_bench.h"
+
+#define READY_MS 15000
+#define SETTLE_MS 100
+#define LATENCY_PPS 10000
+#define LATENCY_SAMPLES 400000
+#define FULL_BLAST_GUESS 5e6 /* packets a second, for how much may be written before the rate is known */
+
+/* What /proc says at one instant. */
+struct instant {
+	uint64_t at_ns, contestant_ns, self_ns;
+	struct cpu_ticks all, pinned;
+	double user, system; /* of the contestant */
+};
+
+static void look(const struct bench *bench, pid_t contestant, struct instant *instant)
+{
+	static char text[65536];
+
+	read_text("/proc/stat", text, sizeof text);
+	parse_proc_stat(text, -1, &instant->all);
+	parse_proc_stat(text, bench->capture_cpu, &instant->pinned);
+	instant->contestant_ns = process_cpu_ns(contestant);
+	process_times(contestant, &instant->user, &instant->system);
+	instant->self_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID);
+	instant->at_ns = clock_monotonic_ns();
+}
+
+static double mean_length(const char *size)
+{
+	return strcmp(size, "imix") == 0 ? (7 * 60 + 4 * 590 + 1514) / 12.0 : strtod(size, NULL);
+}
+
+/* What is written must fit the run's memory file system: fewer seconds then. */
+static double fitting_seconds(const struct bench *bench, const struct bench_row *row, double rate, double seconds)
+{
+	double bytes = row->work == BENCH_SAVE ? mean_length(row->size) + 48 : sizeof(uint64_t) * 16;
+	struct statvfs space;
+
+	if (row->work == BENCH_COUNT || statvfs(bench->directory, &space) != 0)
+		return seconds;
+	bytes *= rate > 0 ? rate : FULL_BLAST_GUESS;
+	bytes = 0.8 * (double)space.f_bavail * (double)space.f_frsize / bytes;
+	return bytes < seconds ? bytes : seconds;
+}
+
+/* Waits for a child that ends by itself. -EINTR when the person does not want to wait. */
+static int wait_for(const struct bench *bench, struct bench_process *process, int *status, double *cpu_seconds)
+{
+	struct rusage usage;
+
+	while (wait4(process->pid, status, 0, &usage) < 0) {
+		if (errno == EINTR && *bench->interrupted)
+			return -EINTR;
+		if (errno != EINTR)
+			return -errno;
+	}
+	process->pid = -1;
+	*cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+		       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	return 0;
+}
+
+static int start_sender(const struct bench *bench, enum bench_feed feed, const char *size, double rate, double seconds,
+			struct bench_process *sender, struct error *error)
+{
+	char rate_text[32] = "max", seconds_text[32];
+	const char *interface = feed == FEED_LIVE ? bench->receiver : bench->sender;
+	char *argv[] = { (char *)bench->weir, "gen", "-q", "-i", (char *)interface, "--method", (char *)feed_name(feed),
+			 "--rate", rate_text, "--duration", seconds_text, "--size", (char *)size, "--flows", "64", NULL };
+
+	if (rate > 0)
+		snprintf(rate_text, sizeof rate_text, "%.1f", rate);
+	snprintf(seconds_text, sizeof seconds_text, "%.3f", seconds);
+	return process_start(sender, bench, argv, bench->sender_cpu, true, error);
+}
+
+/* Waits for the sender's end and takes its JSON apart. */
+static int finish_sender(const struct bench *bench, const struct bench_row *row, struct bench_process *sender,
+			 struct bench_cell *cell, double *cpu_seconds, struct error *error)
+{
+	char text[2048];
+	double sent = 0, seconds = 0, arrived = 0;
+	ssize_t got;
+	int status, result = wait_for(bench, sender, &status, cpu_seconds);
+
+	if (result != 0)
+		return result;
+	got = read(sender->out_fd, text, sizeof text - 1);
+	text[got > 0 ? got : 0] = '\0';
+	if (!json_number(text, "sent", &sent) || !json_number(text, "seconds", &seconds) || sent == 0) {
+		read_text(sender->log_path, text, sizeof text);
+		text[strcspn(text, "\n")] = '\0';
+		return error_set(error, -EIO, "the sender failed: %.180s", text);
+	}
+	/* Sent out of the interface, an XDP frame can be refused by the peer: it was not offered then. */
+	if (row->feed == FEED_OUT && json_number(text, "interface_tx_packets", &arrived) && arrived < sent)
+		sent = arrived;
+	cell->sent = (uint64_t)sent;
+	cell->seconds = seconds;
+	cell->sent_pps = seconds > 0 ? sent / seconds : 0;
+	cell->sender_held = strstr(text, "\"held\":true") != NULL;
+	return 0;
+}
+
+/* Live traffic instead of a sender: what the interface received meanwhile. */
+static int watch_interface(const struct bench *bench, double seconds, struct bench_cell *cell)
+{
+	struct interface_counters before, after;
+	unsigned index = if_nametoindex(bench->receiver);
+	uint64_t start = clock_monotonic_ns();
+
+	interface_counters_read(index, &before);
+	while ((double)(clock_monotonic_ns() - start) < seconds * 1e9) {
+		if (*bench->interrupted)
+			return -EINTR;
+		poll(NULL, 0, 50);
+	}
+	interface_counters_read(index, &after);
+	cell->sent = after.rx_packets - before.rx_packets;
+	cell->seconds = (double)(clock_monotonic_ns() - start) / 1e9;
+	cell->sent_pps = (double)cell->sent / cell->seconds;
+	cell->sender_held = true;
+	return 0;
+}
+
+/* From the instant before the first packet to the one when all were dealt with: setting up rings and
+ * closing files are not costs of a packet, and would be most of a short run. */
+static void fill_costs(const struct bench *bench, const struct instant *before, const struct instant *after,
+		       double sender_seconds, struct bench_cell *cell)
+{
+	struct cpu_ticks pinned = ticks_between(&before->pinned, &after->pinned);
+	struct cpu_ticks all = ticks_between(&before->all, &after->all);
+	double seconds = (double)(after->at_ns - before->at_ns) / 1e9;
+	double contestant = (double)(after->contestant_ns - before->contestant_ns) / 1e9;
+	double self = (double)(after->self_ns - before->self_ns) / 1e9;
+	double busy = (double)(pinned.user + pinned.system + pinned.irq + pinned.softirq) / bench->ticks_a_second;
+	struct disturbance disturbance = disturbance_of(&all, bench->ticks_a_second, seconds,
+							contestant + self + sender_seconds);
+
+	if (cell->received > 0) {
+		double packets = (double)cell->received;
+
+		/* The total is exact; how much of it was user time is the kernel's sampling. */
+		cell->total_ns = contestant * 1e9 / packets;
+		cell->user_ns = (after->user - before->user) * 1e9 / packets;
+		if (cell->user_ns < 0)
+			cell->user_ns = 0;
+		if (cell->user_ns > cell->total_ns)
+			cell->user_ns = cell->total_ns;
+		cell->system_ns = cell->total_ns - cell->user_ns;
+	}
+	cell->busy_share = busy / seconds;
+	cell->softirq_share = (double)pinned.softirq / bench->ticks_a_second / seconds;
+	cell->overhead = contestant > 0 ? self / contestant : 0;
+	cell->disturbed = is_disturbed(&disturbance);
+}
+
+/* The contestant is up: send, wait, look, stop it, count. */
+static int measure(struct bench *bench, const struct bench_row *row, double rate, double seconds,
+		   struct bench_process *contestant, struct bench_cell *cell, struct error *error)
+{
+	struct bench_process sender = { .pid = -1, .out_fd = -1 };
+	char output[160] = "", stats[160], path[64];
+	static char text[8192];
+	struct instant before, after;
+	struct bench_tally_result counted;
+	double sender_seconds = 0;
+	int status = 0;
+
+	poll(NULL, 0, SETTLE_MS);
+	look(bench, contestant->pid, &before);
+	if (bench->options.interface != NULL)
+		status = watch_interface(bench, seconds, cell);
+	else
+		status = start_sender(bench, row->feed, row->size, rate, seconds, &sender, error);
+	if (status == 0 && bench->options.interface == NULL)
+		status = finish_sender(bench, row, &sender, cell, &sender_seconds, error);
+	process_close(&sender);
+	if (status != 0)
+		return status;
+	poll(NULL, 0, (int)row->drain_ms);
+	look(bench, contestant->pid, &after);
+	snprintf(path, sizeof path, "/proc/%d/status", (int)contestant->pid);
+	read_text(path, text, sizeof text);
+	cell->memory_bytes = (double)parse_status_bytes(text, "VmHWM:");
+	process_stop(contestant);
+	for (int i = 0; row->arguments[i] != NULL; i++) {
+		if (strncmp(row->arguments[i], "@O", 2) == 0)
+			snprintf(output, sizeof output, "%s/out%s", bench->directory, row->arguments[i] + 2);
+	}
+	snprintf(stats, sizeof stats, "%s/stats.json", bench->directory);
+	status = tally(row->tally, output, stats, bench->options.interface == NULL ? cell->sent : 0, &counted, error);
+	if (output[0] != '\0')
+		unlink(output);
+	if (status != 0)
+		return status;
+	cell->received = counted.received;
+	cell->doubled = counted.doubled;
+	cell->loss = loss_of(cell->sent, cell->received);
+	cell->received_pps = cell->seconds > 0 ? (double)cell->received / cell->seconds : 0;
+	fill_costs(bench, &before, &after, sender_seconds, cell);
+	return counted.doubled > 0 ? error_set(error, -EIO, "it wrote %llu packets twice",
+					       (unsigned long long)counted.doubled) : 0;
+}
+
+int cell_run(struct bench *bench, const struct bench_row *row, double rate, double seconds, struct bench_cell *cell,
+	     struct error *error)
+{
+	char room[1024], *argv[BENCH_ARGUMENTS], stats[160];
+	struct bench_process contestant = { .pid = -1, .out_fd = -1 };
+	int status;
+
+	memset(cell, 0, sizeof *cell);
+	snprintf(stats, sizeof stats, "%s/stats.json", bench->directory);
+	unlink(stats);
+	plan_fill(bench, row->arguments, room, sizeof room, argv);
+	status = process_start(&contestant, bench, argv, bench->capture_cpu, false, error);
+	if (status == 0)
+		status = process_ready(&contestant, row->ready, READY_MS, error);
+	if (status == 0)
+		status = measure(bench, row, rate, fitting_seconds(bench, row, rate, seconds), &contestant, cell, error);
+	process_close(&contestant);
+	return *bench->interrupted ? -EINTR : status;
+}
+
+/* --- latency ------------------------------------------------------------------------------------------- */
+
+struct latency_end {
+	struct bench_process *sender;
+	unsigned quiet; /* looks since the sender ended */
+	unsigned enough;
+};
+
+static bool sender_ended(void *context)
+{
+	struct latency_end *end = context;
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PID, (id_t)end->sender->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+		return false;
+	return ++end->quiet > end->enough;
+}
+
+int cell_latency(struct bench *bench, struct bench_row *row, double seconds, struct error *error)
+{
+	char room[1024], *argv[BENCH_ARGUMENTS];
+	struct bench_process contestant = { .pid = -1, .out_fd = -1 }, sender = { .pid = -1, .out_fd = -1 };
+	struct latency_end end = { .sender = &sender, .enough = row->drain_ms / 20 };
+	double *samples = malloc(LATENCY_SAMPLES * sizeof *samples);
+	size_t count;
+	int status = samples == NULL ? error_set_errno(error, -ENOMEM, "no memory for the latencies") : 0;
+
+	plan_fill(bench, row->pipe, room, sizeof room, argv);
+	if (status == 0)
+		status = process_start(&contestant, bench, argv, bench->capture_cpu, true, error);
+	if (status == 0)
+		status = process_ready(&contestant, row->ready, READY_MS, error);
+	if (status == 0)
+		status = start_sender(bench, row->feed, row->size, LATENCY_PPS, seconds, &sender, error);
+	if (status == 0) {
+		count = pipe_latencies(contestant.out_fd, samples, LATENCY_SAMPLES, sender_ended, &end);
+		row->latency_packets = count;
+		/* Fewer than a thousand cannot tell a p99.9. */
+		if (count >= 1000) {
+			row->latency_us[0] = percentile(samples, count, 0.5);
+			row->latency_us[1] = percentile(samples, count, 0.99);
+			row->latency_us[2] = percentile(samples, count, 0.999);
+		}
+	}
+	process_close(&sender);
+	process_close(&contestant);
+	free(samples);
+	return *bench->interrupted ? -EINTR : status;
+}
+
+bool cell_feed_works(struct bench *bench, enum bench_feed feed)
+{
+	struct bench_process sender = { .pid = -1, .out_fd = -1 };
+	struct error error;
+	double cpu;
+	int status = -1;
+
+	if (start_sender(bench, feed, "60", 1000, 0.02, &sender, &error) == 0)
+		wait_for(bench, &sender, &status, &cpu);
+	process_close(&sender);
+	return status == 0;
+}

@@ -1,0 +1,284 @@
+/* The report: one file that needs nothing else, readable on paper and in the dark. */
+#include <string.h>
+
+#include "tools/weir_bench.h"
+
+#define CHART_WIDTH 860
+#define CHART_LEFT 210
+#define CHART_RIGHT 130
+#define BAR_STEP 24
+#define SERIES 3
+
+static const char style[] =
+	":root{color-scheme:light dark;--ink:#1b1f24;--soft:#5b6570;--paper:#fff;--line:#d5dbe1;--a:#2463b4;"
+	"--b:#8fb4e3;--c:#c8452f;--bar:#eef2f6}"
+	"@media(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--paper:#14181d;--line:#333c46;"
+	"--a:#6fa8f0;--b:#35557f;--c:#f08a72;--bar:#1d242c}}"
+	"@media print{:root{--ink:#000;--soft:#444;--paper:#fff;--line:#999;--a:#333;--b:#aaa;--c:#777;--bar:#fff}"
+	"figure,tr{break-inside:avoid}.wide{overflow:visible!important}table{font-size:8pt!important}}"
+	"body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:72rem;"
+	"margin:2rem auto;padding:0 1rem}"
+	"h1{font-size:1.6rem;margin-bottom:0}h2{font-size:1.15rem;margin-top:2.2rem}"
+	"p.lead{color:var(--soft);margin-top:.2rem}.wide{overflow-x:auto}"
+	"table{border-collapse:collapse;font-size:13px;width:100%}th,td{padding:.3rem .5rem;text-align:right;"
+	"border-bottom:1px solid var(--line);vertical-align:top}th{font-weight:600}"
+	"th:nth-child(-n+3),td:nth-child(-n+3){text-align:left}td small{color:var(--soft);white-space:nowrap}"
+	".none{color:var(--soft)}tr.peer td:first-child{font-style:italic}"
+	"figure{margin:1rem 0}svg{max-width:100%;height:auto}svg text{fill:var(--ink);font:12px system-ui,sans-serif}"
+	"svg .soft{fill:var(--soft)}svg .grid{stroke:var(--line)}code{font-size:12px;overflow-wrap:anywhere}"
+	"dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:var(--soft)}dd{margin:0}";
+
+static void escaped(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		switch (*text) {
+		case '<': fputs("&lt;", out); break;
+		case '>': fputs("&gt;", out); break;
+		case '&': fputs("&amp;", out); break;
+		case '"': fputs("&quot;", out); break;
+		default: fputc(*text, out); break;
+		}
+	}
+}
+
+static void figure_cell(FILE *out, const struct bench_figure *figure, double divide, int digits)
+{
+	if (figure->count == 0) {
+		fputs("<td class=none>not measured</td>", out);
+		return;
+	}
+	fprintf(out, "<td>%.*f<br><small>%.*f to %.*f</small></td>", digits, figure_median(figure) / divide, digits,
+		figure_min(figure) / divide, digits, figure_max(figure) / divide);
+}
+
+static void number_cell(FILE *out, bool measured, const char *before, double value, int digits)
+{
+	if (measured)
+		fprintf(out, "<td>%s%.*f</td>", before, digits, value);
+	else
+		fputs("<td class=none>not measured</td>", out);
+}
+
+static void write_table(const struct bench *bench, FILE *out)
+{
+	fputs("<div class=wide><table id=figures><thead><tr><th>who<th>does<th>bytes<th>loss-free<br>Mpps"
+	      "<th>full blast<br>Mpps<th>loss there<br>%<th>CPU<br>ns/packet<th>of it user<br>ns<th>of it system<br>ns"
+	      "<th>pinned CPU<br>busy %<th>latency p50<br>&micro;s<th>p99<br>&micro;s<th>p99.9<br>&micro;s"
+	      "<th>memory<br>MiB<th>sender<br>margin<th>counts</tr></thead><tbody>\n", out);
+	for (unsigned i = 0; i < bench->row_count; i++) {
+		const struct bench_row *row = &bench->rows[i];
+
+		fprintf(out, "<tr%s><td>", row->peer ? " class=peer" : "");
+		escaped(out, row->name);
+		fprintf(out, "</td><td>%s</td><td>", work_name(row->work));
+		escaped(out, row->size);
+		fputs("</td>", out);
+		number_cell(out, row->loss_free_pps > 0, row->sender_limited ? "&ge; " : "", row->loss_free_pps / 1e6, 2);
+		figure_cell(out, &row->received_pps, 1e6, 2);
+		figure_cell(out, &row->loss, 0.01, 3);
+		figure_cell(out, &row->total_ns, 1, 1);
+		figure_cell(out, &row->user_ns, 1, 1);
+		figure_cell(out, &row->system_ns, 1, 1);
+		figure_cell(out, &row->busy_share, 0.01, 1);
+		for (int p = 0; p < 3; p++)
+			number_cell(out, row->latency_us[p] > 0, "", row->latency_us[p], 0);
+		number_cell(out, row->memory_bytes > 0, "", row->memory_bytes / 1048576, 0);
+		number_cell(out, row->margin > 0, "", row->margin, 2);
+		fprintf(out, "<td>%s</td></tr>\n", row->skipped ? "&ndash;" : row_counts(row, &bench->options) ? "yes" : "no");
+	}
+	fputs("</tbody></table></div>\n", out);
+}
+
+/* --- charts: horizontal bars, one line a row, stacked or on a logarithmic scale ---------------------- */
+
+struct chart {
+	const char *id, *title, *unit;
+	const char *series[SERIES]; /* names; NULL: fewer */
+	int digits;
+	/* Values of a row; false: not measured. */
+	bool (*values)(const struct bench_row *row, double values[SERIES]);
+	bool stacked; /* else side by side as marks */
+};
+
+static bool cost_values(const struct bench_row *row, double values[SERIES])
+{
+	if (row->total_ns.count == 0)
+		return false;
+	values[0] = figure_median(&row->user_ns);
+	values[1] = figure_median(&row->total_ns) - values[0];
+	return true;
+}
+
+static bool rate_values(const struct bench_row *row, double values[SERIES])
+{
+	if (row->received_pps.count == 0)
+		return false;
+	values[0] = figure_median(&row->received_pps) / 1e6;
+	values[1] = figure_median(&row->sent_pps) / 1e6 - values[0];
+	values[1] = values[1] > 0 ? values[1] : 0;
+	return true;
+}
+
+static bool loss_free_values(const struct bench_row *row, double values[SERIES])
+{
+	values[0] = row->loss_free_pps / 1e6;
+	return row->loss_free_pps > 0;
+}
+
+static bool latency_values(const struct bench_row *row, double values[SERIES])
+{
+	for (int i = 0; i < SERIES; i++)
+		values[i] = row->latency_us[i];
+	return row->latency_us[0] > 0;
+}
+
+static double greatest(const struct bench *bench, const struct chart *chart)
+{
+	double most = 0;
+
+	for (unsigned i = 0; i < bench->row_count; i++) {
+		double values[SERIES] = { 0 }, sum = 0;
+
+		if (!chart->values(&bench->rows[i], values))
+			continue;
+		for (int s = 0; s < SERIES; s++)
+			sum = chart->stacked ? sum + values[s] : values[s] > sum ? values[s] : sum;
+		most = sum > most ? sum : most;
+	}
+	return most;
+}
+
+static void write_bars(const struct chart *chart, const struct bench_row *row, double scale, unsigned y, FILE *out)
+{
+	static const char *const colours[SERIES] = { "--a", "--b", "--c" };
+	double values[SERIES] = { 0 }, at = CHART_LEFT;
+
+	fprintf(out, "<text x=%d y=%u text-anchor=end>", CHART_LEFT - 8, y + 13);
+	escaped(out, row->name);
+	fprintf(out, " %s ", work_name(row->work));
+	escaped(out, row->size);
+	fputs("</text>", out);
+	if (!chart->values(row, values)) {
+		fprintf(out, "<text class=soft x=%d y=%u>not measured</text>\n", CHART_LEFT + 4, y + 13);
+		return;
+	}
+	for (int s = 0; s < SERIES && chart->series[s] != NULL; s++) {
+		double width = values[s] * scale, height = chart->stacked ? 16 : 16.0 - 5 * s;
+
+		fprintf(out, "<rect x=%.1f y=%.1f width=%.1f height=%.1f fill='var(%s)'%s><title>%s: %.*f %s</title></rect>",
+			at, (double)y + (16 - height) / 2, width, height, colours[chart->stacked ? s : SERIES - 1 - s],
+			chart->stacked ? "" : " fill-opacity=.75", chart->series[s], chart->digits, values[s], chart->unit);
+		at += chart->stacked ? width : 0;
+	}
+	fprintf(out, "<text x=%.1f y=%u>", chart->stacked ? at + 6 : CHART_LEFT + 6 + values[SERIES - 1] * scale, y + 13);
+	for (int s = 0; s < SERIES && chart->series[s] != NULL; s++)
+		fprintf(out, "%s%.*f", s > 0 ? chart->stacked ? " + " : " / " : "", chart->digits, values[s]);
+	fputs("</text>\n", out);
+}
+
+static void write_chart(const struct bench *bench, const struct chart *chart, FILE *out)
+{
+	double most = greatest(bench, chart);
+	double scale = most > 0 ? (CHART_WIDTH - CHART_LEFT - CHART_RIGHT) / most : 0;
+	unsigned height = bench->row_count * BAR_STEP + 10;
+
+	fprintf(out, "<h2>%s</h2><figure><svg id=%s role=img aria-label='%s' viewBox='0 0 %d %u' width=%d height=%u "
+		"xmlns='http://www.w3.org/2000/svg'>\n", chart->title, chart->id, chart->title, CHART_WIDTH, height,
+		CHART_WIDTH, height);
+	fprintf(out, "<line class=grid x1=%d y1=0 x2=%d y2=%u />\n", CHART_LEFT, CHART_LEFT, height);
+	for (unsigned i = 0; i < bench->row_count; i++)
+		write_bars(chart, &bench->rows[i], scale, 4 + i * BAR_STEP, out);
+	fputs("</svg><figcaption>", out);
+	for (int s = 0; s < SERIES && chart->series[s] != NULL; s++)
+		fprintf(out, "%s%s", s > 0 ? chart->stacked ? " + " : " / " : "", chart->series[s]);
+	fprintf(out, ", %s; medians.</figcaption></figure>\n", chart->unit);
+}
+
+static void entry(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, "<dt>%s</dt><dd>", name);
+	escaped(out, value[0] != '\0' ? value : "not known");
+	fputs("</dd>", out);
+}
+
+static void write_machine(const struct bench *bench, FILE *out)
+{
+	const struct bench_machine *machine = &bench->machine;
+	char text[128];
+
+	fputs("<h2>Machine</h2><dl>", out);
+	entry(out, "kernel", machine->kernel);
+	snprintf(text, sizeof text, "%.80s, %u CPUs%s%.30s", machine->cpu_model, machine->cpus,
+		 machine->hypervisor[0] != '\0' ? ", " : "", machine->hypervisor);
+	entry(out, "processor", text);
+	snprintf(text, sizeof text, "%.1f GiB", (double)machine->memory_bytes / 1073741824.0);
+	entry(out, "memory", text);
+	entry(out, "governor", machine->governor);
+	entry(out, "mitigations", machine->mitigations);
+	entry(out, "interface driver", machine->driver);
+	entry(out, "offloads", machine->offloads);
+	entry(out, "softirq time", machine->irq_accounting ? "measured by the kernel"
+		      : "only sampled by this kernel, and charged to whom it interrupts: not shown");
+	snprintf(text, sizeof text, "capture on CPU %d, sender on CPU %d", bench->capture_cpu, bench->sender_cpu);
+	entry(out, "pinning", text);
+	fputs("</dl>\n", out);
+}
+
+static void write_notes(const struct bench *bench, FILE *out)
+{
+	double overhead = 0;
+
+	fputs("<h2>Commands</h2><dl>", out);
+	for (unsigned i = 0; i < bench->row_count; i++) {
+		const struct bench_row *row = &bench->rows[i];
+
+		fputs("<dt>", out);
+		escaped(out, row->name);
+		fprintf(out, ", %s, ", work_name(row->work));
+		escaped(out, row->size);
+		fputs("</dt><dd><code>", out);
+		escaped(out, row->command);
+		fprintf(out, "</code>; fed by %s", bench->options.interface != NULL ? "live traffic" : feed_name(row->feed));
+		if (row->cost_rate > 0)
+			fprintf(out, "; costs at %.0f packets a second", row->cost_rate);
+		if (row->why[0] != '\0') {
+			fputs("; ", out);
+			escaped(out, row->why);
+		}
+		if (row->disturbed > 0)
+			fprintf(out, "; something else was busy in %u runs, also when repeated", row->disturbed);
+		if (row->overhead.count > 0 && figure_max(&row->overhead) > overhead)
+			overhead = figure_max(&row->overhead);
+		fputs("</dd>\n", out);
+	}
+	fprintf(out, "</dl><h2>How to read it</h2><ul><li>loss-free: the highest rate at which at most 0.001 %% was lost, in "
+		"every one of its runs; &ge;: as fast as the sender went."
+		"<li>CPU: the capturing process with all its threads, by the kernel's scheduler, at a rate without loss."
+		"<li>latency: from the time in the packet to its bytes leaving the capturing process's standard output, at "
+		"10,000 packets a second.<li>counts: at least 5 undisturbed runs of 10 s, and a sender that goes 1.5 times "
+		"as fast.<li>afxdp native and xdp-records get XDP frames from the peer, the others get them as received by the "
+		"interface itself; what the kernel does for a packet before the contestant sees it is the sender's CPU in "
+		"both cases.<li>the bench itself used at most %.2f %% of what it measured.</ul>\n", 100 * overhead);
+}
+
+void html_write(const struct bench *bench, FILE *out)
+{
+	static const struct chart charts[] = {
+		{ "chart-cost", "CPU per packet", "ns a packet", { "user", "system" }, 1, cost_values, true },
+		{ "chart-rate", "At full blast", "million packets a second", { "captured", "lost" }, 2, rate_values, true },
+		{ "chart-loss-free", "Highest rate without loss", "million packets a second", { "loss-free" }, 2,
+		  loss_free_values, true },
+		{ "chart-latency", "Delivery latency", "microseconds", { "p50", "p99", "p99.9" }, 0, latency_values, false },
+	};
+
+	fprintf(out, "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
+		"content='width=device-width'><title>weir bench</title><link rel=icon href='data:,'><style>%s</style></head>"
+		"<body><h1>weir bench</h1><p class=lead>%s profile%s, %s, %.0f s.</p>\n", style, profile_name(&bench->options),
+		bench->options.quick ? ": short runs, no figure counts" : "", bench->when, bench->seconds_taken);
+	write_table(bench, out);
+	for (size_t i = 0; i < sizeof charts / sizeof charts[0]; i++)
+		write_chart(bench, &charts[i], out);
+	write_machine(bench, out);
+	write_notes(bench, out);
+	fputs("</body></html>\n", out);
+}
