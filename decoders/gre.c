@@ -86,9 +86,12 @@ static enum decode_next gre_payload(struct decode *d, uint16_t flags, uint16_t p
 		return NEXT_NSH;
 	case 0x883e: /* WCCP: version 2 puts a redirect header of 4 bytes before the packet */
 		first = cursor_look(&d->cursor, 1);
-		if (first != NULL && first[0] >> 4 != 4 && !decode_skip(d, 4, STATUS_MALFORMED_L4))
-			return NEXT_END;
-		return NEXT_IPV4;
+		if (first != NULL && first[0] >> 4 != 4) {
+			if (!decode_skip(d, 4, STATUS_MALFORMED_L4))
+				return NEXT_END;
+			first = cursor_look(&d->cursor, 1);
+		}
+		return first != NULL && first[0] >> 4 == 4 ? NEXT_IPV4 : NEXT_END;
 	default:
 		return NEXT_END;
 	}

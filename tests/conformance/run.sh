@@ -1,9 +1,11 @@
 #!/bin/sh
-# Makes the packets and compares every record with tshark's dissection. $1: decode_file.
+# Makes the packets and compares every record with tshark's dissection. $1: decode_file, $2: weir.
 here=$(dirname "$0")
 command -v tshark >/dev/null || { echo "skipped: no tshark"; exit 77; }
 /usr/bin/python3 -c 'import scapy' 2>/dev/null || { echo "skipped: no scapy (python3-scapy)"; exit 77; }
 directory=$(mktemp -d) || exit 1
 trap 'rm -rf "$directory"' EXIT
 /usr/bin/python3 "$here/make_packets.py" "$directory" || exit 1
-/usr/bin/python3 "$here/compare" --decoder "$1" "$directory"/*.pcap
+/usr/bin/python3 "$here/compare" --decoder "$1" "$directory"/*.pcap || exit 1
+# The same through the whole of weir, for a part of them.
+/usr/bin/python3 "$here/compare" --weir "$2" "$directory"/cut.pcap "$directory"/sll2.pcap "$directory"/raw.pcap
