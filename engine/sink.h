@@ -99,6 +99,7 @@ struct sink_options {
 	bool no_direct;            /* do not use O_DIRECT */
 	const char *stream_payload; /* --format streams: directory for the streams' bytes; NULL: none */
 	const char *spool_dir;     /* network sinks: what cannot be sent is kept here and sent later; NULL: it is shed */
+	bool may_wait;             /* reading from files: a network sink waits for room instead of shedding */
 	const _Atomic bool *cancel; /* set by another thread: stop waiting for space and fail; NULL: never */
 };
 

@@ -81,6 +81,7 @@ static int open_sink(struct run *run, const char *spec)
 		.show_payload = true,
 		.stream_payload = options->stream_payload,
 		.spool_dir = options->spool_dir,
+		.may_wait = run->from_files,
 		.cancel = &run->cancel,
 	};
 

@@ -21,6 +21,7 @@ struct run {
 	_Atomic bool cancel;     /* stop waiting for space on a full disk */
 	unsigned sink_count;
 	char *filter;            /* text, NULL: none */
+	bool from_files;         /* nothing need ever be lost: network sinks wait for room */
 	bool text_on_stdout;     /* some output writes text to stdout */
 	bool silent_ledger;      /* no ledger on stderr unless something was lost */
 	const char *announcement; /* printed when the rings are bound; NULL: nothing */

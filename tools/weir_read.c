@@ -62,6 +62,7 @@ int weir_read(int argc, char **argv)
 		return status;
 	files = count_files(&options);
 	run.silent_ledger = true;
+	run.from_files = true;
 	status = run_options_filter(&options, options.arguments + files, options.argument_count - files, &run.filter);
 	if (status == 0)
 		status = open_files(&run, files);

@@ -30,6 +30,10 @@ struct netsink {
 	_Atomic int end;             /* (writer) writes */
 	/* The writer's. */
 	uint64_t shed_queue_full;
+	bool may_wait;
+	const _Atomic bool *cancel;
+	unsigned patience_ms;        /* with may_wait: how long without a delivery */
+	_Atomic uint64_t deliveries; /* chunks */
 	/* The thread's, read by finish after it ended. */
 	struct chunk chunk;   /* in work; count 0: none */
 	void *chunk_memory;
@@ -142,6 +146,7 @@ static bool try_chunk(struct netsink *netsink)
 	}
 	netsink->failure.code = 0;
 	netsink->delivered += netsink->chunk.count;
+	atomic_fetch_add_explicit(&netsink->deliveries, 1, memory_order_relaxed);
 	if (netsink->chunk_spooled)
 		spool_remove(netsink->spool, netsink->chunk.number);
 	netsink->chunk.count = 0;
@@ -222,12 +227,36 @@ static void *netsink_run(void *context)
 	return NULL;
 }
 
+/* Rows that come from files need not be lost: their reader can wait, as long as the far end takes any. */
+static bool wait_for_room(struct netsink *netsink, void **slot)
+{
+	uint64_t seen = 0, since = now_ms(CLOCK_MONOTONIC);
+
+	if (!netsink->may_wait)
+		return false;
+	while (spsc_reserve(&netsink->queue, 1, slot) == 0) {
+		uint64_t deliveries = atomic_load_explicit(&netsink->deliveries, memory_order_relaxed);
+		uint64_t now = now_ms(CLOCK_MONOTONIC);
+
+		if (deliveries != seen) {
+			seen = deliveries;
+			since = now;
+		}
+		if (now - since > netsink->patience_ms || (netsink->cancel && atomic_load(netsink->cancel))) {
+			netsink->may_wait = false; /* once is enough */
+			return false;
+		}
+		sleep_ms(1);
+	}
+	return true;
+}
+
 static int netsink_put(struct row_sink *rows, const void *row)
 {
 	struct netsink *netsink = (struct netsink *)rows;
 	void *slot;
 
-	if (spsc_reserve(&netsink->queue, 1, &slot) == 0) {
+	if (spsc_reserve(&netsink->queue, 1, &slot) == 0 && !wait_for_room(netsink, &slot)) {
 		netsink->shed_queue_full++;
 		atomic_store_explicit(&rows->shed, netsink->shed_queue_full, memory_order_relaxed);
 		return 0;
@@ -304,8 +333,9 @@ static const struct row_sink_ops netsink_ops = {
 	.close = netsink_close,
 };
 
-static int parse_limits(const struct url *url, uint32_t *queue, uint64_t *spool, struct error *error)
+static int parse_limits(struct netsink *netsink, const struct url *url, uint32_t *queue, uint64_t *spool, struct error *error)
 {
+	const char *patience = url_option(url, "patience");
 	const char *queue_text = url_option(url, "queue"), *spool_text = url_option(url, "spool");
 	unsigned long long value;
 	char end;
@@ -323,6 +353,12 @@ static int parse_limits(const struct url *url, uint32_t *queue, uint64_t *spool,
 		if (sscanf(spool_text, "%llu%c", &value, &end) != 1 || value < 1 || value > 1u << 20)
 			return error_set(error, -EINVAL, "spool= takes 1 to 1048576 MiB");
 		*spool = value << 20;
+	}
+	netsink->patience_ms = NETSINK_PATIENCE_MS;
+	if (patience) {
+		if (sscanf(patience, "%llu%c", &value, &end) != 1 || value > 86400)
+			return error_set(error, -EINVAL, "patience= takes 0 to 86400 seconds");
+		netsink->patience_ms = (unsigned)value * 1000;
 	}
 	return 0;
 }
@@ -345,7 +381,9 @@ int netsink_start(struct netsink_transport *transport, const char *target, const
 	netsink->rows.ops = &netsink_ops;
 	netsink->rows.kind = kind;
 	netsink->transport = transport;
-	rc = parse_limits(url, &queue, &limit, error);
+	netsink->may_wait = options->may_wait;
+	netsink->cancel = options->cancel;
+	rc = parse_limits(netsink, url, &queue, &limit, error);
 	if (rc == 0 && transport->unreachable.code && !options->spool_dir) {
 		*error = transport->unreachable;
 		rc = error->code;
@@ -389,6 +427,7 @@ static const struct {
 	const char *scheme;
 	netsink_opener *open;
 } schemes[] = {
+	{ "clickhouse://", clickhouse_rows_open },
 	{ "tcp://", tcp_rows_open },
 	{ "unix:", unix_rows_open },
 };

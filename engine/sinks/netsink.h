@@ -2,7 +2,8 @@
  *
  * Threads: the writer puts rows into the queue and never waits; the sink's own thread takes them out in chunks
  * (by rows, or every NETSINK_PERIOD_MS), and hands each chunk to the transport until it is delivered, backing
- * off between tries. A row that finds the queue full is shed, and counted by name.
+ * off between tries. A row that finds the queue full is shed, and counted by name; when rows come from files
+ * (sink_options.may_wait) the writer waits for room instead, as long as the far end takes any.
  *
  * With --spool, rows that the far end cannot take now go from the queue to disk and are sent later, in order,
  * also by a later run. A chunk keeps its number over tries and runs: by it a far end that can tells a repetition
@@ -20,6 +21,7 @@
 #define NETSINK_QUEUE (1u << 18)   /* rows of the queue */
 #define NETSINK_PERIOD_MS 200u     /* rows wait at most so long for a chunk to fill */
 #define NETSINK_DRAIN_MS 10000u    /* for what is left at the end */
+#define NETSINK_PATIENCE_MS 30000u /* a reader of files waits for room so long without a delivery */
 #define NETSINK_SPOOL_LIMIT (UINT64_C(4) << 30) /* bytes, unless ?spool= says else */
 
 struct netsink;
@@ -55,7 +57,9 @@ int netsink_start(struct netsink_transport *transport, const char *target, const
 /* For transports that wait: moves rows to the spool when the queue fills. False: stop waiting, the run is over. */
 bool netsink_service(struct netsink *netsink);
 
-/* Options that every network target takes, for url_check_options: "queue", "spool". */
+/* Options that every network target takes, for url_check_options: rows of the queue, MiB of the spool, seconds of
+ * patience. */
+#define NETSINK_OPTIONS "queue", "spool", "patience"
 
 /* Opens a network target by its scheme; -EPROTONOSUPPORT when the scheme is none of them. */
 int netsink_open(const char *target, const struct row_kind *kind, const struct sink_options *options,

@@ -73,6 +73,11 @@ static int record_rows_open(netsink_opener *open, const struct sink_ops *ops, co
 	return rc;
 }
 
+int clickhouse_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+{
+	return record_rows_open(clickhouse_rows_open, &record_rows_ops[0], target, options, sink, error);
+}
+
 int tcp_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
 {
 	return record_rows_open(tcp_rows_open, &record_rows_ops[2], target, options, sink, error);

@@ -2,7 +2,7 @@
 #include "engine/flow/flow.h"
 #include "engine/sinks/row.h"
 
-#define ALWAYS true
+#define ALWAYS 1
 
 /* X(name, member of struct flow, type, valid, description) */
 #define FLOW_COLUMNS(X)                                                                                      \
@@ -48,7 +48,7 @@ enum flow_column {
 };
 _Static_assert(FLOW_COLUMN_COUNT <= ROW_COLUMNS, "one bit for each column");
 
-#define NULLABLE(valid) (sizeof(#valid) != sizeof("true"))
+#define NULLABLE(valid) (sizeof(#valid) != sizeof("1"))
 
 static const struct row_column flow_columns[FLOW_COLUMN_COUNT] = {
 #define X(column, member, column_type, is_valid, text)                                                 \

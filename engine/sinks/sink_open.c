@@ -16,6 +16,7 @@ const struct sink_kind sink_kinds[] = {
 	{ "pcap:", ".pcap", pcap_open },
 	{ "records:", ".weir", records_open },
 	{ "streams:", NULL, streams_open },
+	{ "clickhouse://", NULL, clickhouse_open },
 	{ "tcp://", NULL, tcp_open },
 	{ "unix:", NULL, unix_open },
 	{ "flows:", NULL, flows_open },

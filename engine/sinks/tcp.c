@@ -299,7 +299,7 @@ static int prepare_arrow(struct tcp *tcp, const struct sink_options *options)
 static int tcp_start(struct tcp *tcp, const struct row_kind *kind, const struct sink_options *options,
 		     struct row_sink **rows, struct error *error)
 {
-	static const char *const known[] = { "format", "queue", "spool", NULL };
+	static const char *const known[] = { "format", NETSINK_OPTIONS, NULL };
 	const char *format = url_option(&tcp->url, "format");
 	int rc = url_check_options(&tcp->url, known, error);
 

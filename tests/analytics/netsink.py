@@ -139,7 +139,7 @@ try:
     stuck.bind(('127.0.0.1', 0))
     stuck.listen(1)
     started = time.monotonic()
-    run = subprocess.run([weir, 'read', 'x.pcapng', '-w', f'tcp://127.0.0.1:{stuck.getsockname()[1]}?queue=1024', '-w',
+    run = subprocess.run([weir, 'read', 'x.pcapng', '-w', f'tcp://127.0.0.1:{stuck.getsockname()[1]}?queue=1024&patience=1', '-w',
                           'beside.ndjson', '--stats-json', 's.json'], capture_output=True, text=True)
     stuck.close()
     sink = sink_of('s.json', 'tcp')
