@@ -30,6 +30,7 @@ struct output {
 	char *part_name;     /* the name that it is written under */
 	int dir_fd;
 	bool terminal;
+	bool prompt;
 	bool finished;
 	bool discarded;
 
@@ -66,6 +67,16 @@ static int open_failed(struct error *error, int code, const char *path)
 	return code;
 }
 
+static int look_at_stream(struct output *output)
+{
+	struct stat status;
+
+	output->terminal = isatty(output->device.fd);
+	output->prompt = output->terminal || (fstat(output->device.fd, &status) == 0 &&
+					      (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)));
+	return 0;
+}
+
 /* Pipes, terminals, devices: what is there already and is no regular file. */
 static int open_stream(struct output *output, struct error *error)
 {
@@ -74,8 +85,7 @@ static int open_stream(struct output *output, struct error *error)
 	if (fd < 0)
 		return open_failed(error, -errno, output->path);
 	output->device.fd = fd;
-	output->terminal = isatty(fd);
-	return 0;
+	return look_at_stream(output);
 }
 
 static int open_stdout(struct output *output, struct error *error)
@@ -83,8 +93,7 @@ static int open_stdout(struct output *output, struct error *error)
 	output->device.fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
 	if (output->device.fd < 0)
 		return error_set_errno(error, -errno, "cannot write to standard output");
-	output->terminal = isatty(STDOUT_FILENO);
-	return 0;
+	return look_at_stream(output);
 }
 
 /* directory, name and part_name from the path; a symbolic link is followed, so that the rename replaces the
@@ -392,6 +401,11 @@ int output_error(const struct output *output, struct error *error)
 	if (error != NULL)
 		*error = output->device.error;
 	return output->device.error.code;
+}
+
+bool output_is_prompt(const struct output *output)
+{
+	return output->prompt;
 }
 
 void output_discard(struct output *output)

@@ -75,6 +75,9 @@ void output_discard(struct output *output);
 /* True when a person reads along: a terminal. */
 bool output_is_terminal(const struct output *output);
 
+/* True when somebody waits for what is written: a terminal, pipe or socket. */
+bool output_is_prompt(const struct output *output);
+
 /* "io_uring+O_DIRECT", "io_uring", "pwrite", "write": for people. */
 const char *output_method(const struct output *output);
 

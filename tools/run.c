@@ -54,7 +54,9 @@ int run_create(const struct run_options *options, struct run *run)
 
 	memset(run, 0, sizeof *run);
 	run->options = options;
+	/* A reader that went away and a file at its largest size are errors of their writes, which say more. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	run_signals(&signals);
 	/* Before any thread exists, so that none of them is interrupted. */
 	sigprocmask(SIG_BLOCK, &signals, NULL);

@@ -39,6 +39,7 @@ static const struct sink_ops csv_ops = {
 	.name = "csv",
 	.write = csv_write,
 	.flush = file_sink_flush,
+	.tick = file_sink_tick,
 	.finish = file_sink_finish,
 	.close = file_sink_close,
 };

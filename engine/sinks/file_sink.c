@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PATIENCE_TICKS 10               /* about a second */
+#define MUCH_BYTES (2u * 1024 * 1024)   /* in that time: more than is held back in a buffer */
+
 int file_sink_open(size_t size, const struct sink_ops *ops, const char *target, const struct sink_options *options,
 		   struct file_sink **made, struct error *error)
 {
@@ -26,6 +29,7 @@ int file_sink_open(size_t size, const struct sink_ops *ops, const char *target, 
 		return code;
 	}
 	file->sink.ops = ops;
+	file->sink.prompt = output_is_prompt(file->output);
 	*made = file;
 	return 0;
 }
@@ -64,7 +68,30 @@ int file_sink_flush(struct sink *sink)
 	struct file_sink *file = (struct file_sink *)sink;
 
 	output_flush(file->output);
+	file->flushed = output_offset(file->output);
+	file->ticks = 0;
 	return file_sink_done(file);
+}
+
+/* Little comes: whoever looks at the file, or finds it after a crash, shall not miss what came long ago. Where much
+ * comes the buffers fill by themselves, and a flush would only hold up the writes in flight. */
+int file_sink_tick(struct sink *sink, uint64_t now_ns)
+{
+	struct file_sink *file = (struct file_sink *)sink;
+	uint64_t offset = output_offset(file->output);
+	bool quiet = offset == file->at_last_tick;
+
+	(void)now_ns;
+	file->at_last_tick = offset;
+	file->ticks++;
+	if (offset == file->flushed || (!quiet && file->ticks < PATIENCE_TICKS))
+		return 0;
+	if (!quiet && offset - file->flushed > MUCH_BYTES) {
+		file->flushed = offset;
+		file->ticks = 0;
+		return 0;
+	}
+	return file_sink_flush(sink);
 }
 
 int file_sink_finish(struct sink *sink, const struct ledger *ledger)

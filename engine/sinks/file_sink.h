@@ -9,6 +9,9 @@
 struct file_sink {
 	struct sink sink;
 	struct output *output;
+	uint64_t flushed;      /* the output's offset at the last flush */
+	uint64_t at_last_tick; /* and at the last tick */
+	unsigned ticks;        /* since the last flush */
 };
 
 /* A zeroed struct of size bytes (a struct file_sink first) with its output open on target. Fails with *made NULL. */
@@ -27,6 +30,7 @@ int file_sink_no_packet(struct file_sink *file);
 
 /* For struct sink_ops. */
 int file_sink_flush(struct sink *sink);
+int file_sink_tick(struct sink *sink, uint64_t now_ns);
 int file_sink_finish(struct sink *sink, const struct ledger *ledger);
 void file_sink_close(struct sink *sink);
 

@@ -31,8 +31,6 @@ static inline int lines_write(struct file_sink *file, const struct batch *batch,
 	}
 	if (start != NULL)
 		output_commit(file->output, (size_t)(p - start));
-	if (output_is_terminal(file->output))
-		output_flush(file->output);
 	return file_sink_done(file);
 }
 

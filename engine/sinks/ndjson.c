@@ -48,6 +48,7 @@ static const struct sink_ops ndjson_ops = {
 	.name = "ndjson",
 	.write = ndjson_write,
 	.flush = file_sink_flush,
+	.tick = file_sink_tick,
 	.finish = file_sink_finish,
 	.close = file_sink_close,
 };

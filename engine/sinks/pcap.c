@@ -113,6 +113,7 @@ static const struct sink_ops pcap_ops = {
 	.name = "pcap",
 	.write = pcap_write,
 	.flush = file_sink_flush,
+	.tick = file_sink_tick,
 	.finish = pcap_finish,
 	.close = file_sink_close,
 };

@@ -392,6 +392,7 @@ static const struct sink_ops pcapng_ops = {
 	.name = "pcapng",
 	.write = pcapng_write,
 	.flush = file_sink_flush,
+	.tick = file_sink_tick,
 	.finish = pcapng_finish,
 	.close = pcapng_close,
 };

@@ -231,6 +231,7 @@ static const struct sink_ops records_ops = {
 	.name = "records",
 	.write = records_write,
 	.flush = file_sink_flush,
+	.tick = file_sink_tick,
 	.finish = records_finish,
 	.close = file_sink_close,
 };

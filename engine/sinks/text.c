@@ -82,6 +82,7 @@ static const struct sink_ops text_ops = {
 	.name = "text",
 	.write = text_write,
 	.flush = file_sink_flush,
+	.tick = file_sink_tick,
 	.finish = file_sink_finish,
 	.close = file_sink_close,
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/output.h"
 #include "engine/schema.h"
@@ -623,6 +624,67 @@ static void full_device(void **state)
 	}
 }
 
+/* What came long ago is in the file although its buffer is not full; under load nobody flushes. */
+static void quiet_files_are_flushed(void **state)
+{
+	struct setting *setting = *state;
+	static struct record records[SINK_BATCH];
+	static const struct record *pointers[SINK_BATCH];
+	struct batch batch = { .records = pointers, .count = 1, .interfaces = setting->table };
+	const char *part = support_path(setting->directory, "x.weir.part");
+	struct error error;
+	struct sink *sink;
+	size_t length;
+
+	for (unsigned i = 0; i < SINK_BATCH; i++) {
+		records[i] = support_tcp(i);
+		pointers[i] = &records[i];
+	}
+	assert_int_equal(sink_open(support_path(setting->directory, "x.weir"), &setting->options, &sink, &error), 0);
+	assert_false(sink->prompt);
+	assert_int_equal(sink->ops->write(sink, &batch), 0);
+	assert_int_equal(sink->ops->tick(sink, 0), 0);
+	free(support_read(part, &length));
+	assert_int_equal(length, 0);
+	assert_int_equal(sink->ops->tick(sink, 0), 0); /* nothing came since */
+	free(support_read(part, &length));
+	assert_int_equal(length, 16384 + 128);
+	for (unsigned i = 0; i < 10; i++) { /* something comes between any two ticks */
+		free(support_read(part, &length));
+		assert_int_equal(length, 16384 + 128);
+		assert_int_equal(sink->ops->write(sink, &batch), 0);
+		assert_int_equal(sink->ops->tick(sink, 0), 0);
+	}
+	free(support_read(part, &length));
+	assert_int_equal(length, 16384 + 128 * 11);
+	batch.count = SINK_BATCH;
+	for (unsigned i = 0; i < 30; i++) { /* 128 KiB between any two ticks: whole buffers go, and no others */
+		for (unsigned k = 0; k < 4; k++)
+			assert_int_equal(sink->ops->write(sink, &batch), 0);
+		assert_int_equal(sink->ops->tick(sink, 0), 0);
+	}
+	free(support_read(part, &length));
+	assert_int_not_equal(length, atomic_load(&sink->bytes));
+	sink->ops->close(sink);
+}
+
+static void pipes_are_prompt(void **state)
+{
+	struct setting *setting = *state;
+	int ends[2];
+	char spec[64];
+	struct error error;
+	struct sink *sink;
+
+	assert_int_equal(pipe(ends), 0);
+	snprintf(spec, sizeof spec, "text:/dev/fd/%d", ends[1]);
+	assert_int_equal(sink_open(spec, &setting->options, &sink, &error), 0);
+	assert_true(sink->prompt);
+	sink->ops->close(sink);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -647,6 +709,8 @@ int main(void)
 		TEST(null_counts),
 		TEST(arguments_name_formats),
 		TEST(full_device),
+		TEST(quiet_files_are_flushed),
+		TEST(pipes_are_prompt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

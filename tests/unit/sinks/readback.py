@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import random
+import resource
 import shutil
 import struct
 import subprocess
@@ -237,6 +238,18 @@ def check_refusals(directory):
         same(name, os.path.exists(f"{directory}/{name}"), False)
 
 
+def check_size_limit(directory):
+    """A file at its largest size is an error with its cause, not a signal that kills."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+    done = subprocess.run([WEIR, "read", f"{directory}/in.pcapng", "-w", f"{directory}/limit.weir"], stderr=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, timeout=60, preexec_fn=limit)
+    if done.returncode != 1 or b"File too large" not in done.stderr:
+        sys.exit(f"file size limit: exit {done.returncode}, {done.stderr.decode()}")
+    same("limit.weir", os.path.exists(f"{directory}/limit.weir"), False)
+    same("bytes kept in limit.weir.part", os.path.getsize(f"{directory}/limit.weir.part"), 20000)
+
+
 def main():
     for tool in ("tshark", "tcpdump", "capinfos"):
         if shutil.which(tool) is None:
@@ -254,7 +267,8 @@ def main():
         check_captures(directory, packets)
         check_records(directory, packets)
         check_refusals(directory)
-        left = [name for name in os.listdir(directory) if name.endswith(".part") and not name.startswith("no.")]
+        check_size_limit(directory)
+        left = [name for name in os.listdir(directory) if name.endswith(".part") and not name.startswith(("no.", "limit."))]
         same("files left half-written", left, [])
     print(f"{len(packets)} packets: all readers agree")
 
