@@ -1,15 +1,15 @@
-/* What digesting and sealing a file costs, as whole processes over one file in the page cache, beside the tools
- * that people use for it:
+/* What digesting and sealing a file costs, as whole processes over one file in the page cache, beside the
+ * tools that people use for it:
  *
  *	digest    weir digest by each provider, sha256sum, openssl dgst -sha256
  *	raw       weir seal --raw by each provider, openssl enc -aes-256-cbc
- *	seal      weir seal (cipher and HMAC), openssl enc piped through tee into openssl dgst -hmac: the same work
- *	          by two openssl processes
+ *	seal      weir seal (cipher and HMAC), openssl enc | tee | openssl dgst -hmac: the same work
+ *	          by two processes
  *	unseal    weir unseal (HMAC in both passes), openssl enc -d (no HMAC at all)
  *
- * Output goes to /dev/null, the contestants alternate within each run, and the ratio is the time taken to that
- * of openssl in the same run (below 1 is faster). A provider or a tool that is not here is left out and said.
- * The key stands in openssl's arguments because openssl wants it there; it is made for the run.
+ * Output goes to /dev/null, the contestants alternate within each run, and the ratio is the time taken to
+ * that of openssl in the same run (below 1 is faster). A provider or a tool that is not here is left out and
+ * said. The key stands in openssl's arguments because openssl wants it there; it is made for the run.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -34,8 +34,10 @@ static const struct contestant groups[][6] = {
 	},
 	{
 		{ "openssl enc", "openssl enc -aes-256-cbc -K $H -iv $I -in $F -out /dev/null", true, NULL },
-		{ "seal --raw library", "$WEIR seal --crypto library --raw -k $K --iv $I $F -o /dev/null", false, NULL },
-		{ "seal --raw kernel", "$WEIR seal --crypto kernel --raw -k $K --iv $I $F -o /dev/null", false, "kernel" },
+		{ "seal --raw library", "$WEIR seal --crypto library --raw -k $K --iv $I $F -o /dev/null", false,
+			NULL },
+		{ "seal --raw kernel", "$WEIR seal --crypto kernel --raw -k $K --iv $I $F -o /dev/null", false,
+			"kernel" },
 	},
 	{
 		{ "openssl enc | tee | dgst", "openssl enc -aes-256-cbc -K $H -iv $I -in $F | tee /dev/null |"
@@ -44,9 +46,10 @@ static const struct contestant groups[][6] = {
 		{ "seal kernel", "$WEIR seal --crypto kernel -k $K $F -o /dev/null", false, "kernel" },
 	},
 	{
-		{ "openssl enc -d", "openssl enc -d -aes-256-cbc -K $H -iv $I -in $S.raw -out /dev/null", true, NULL },
-		{ "unseal --raw library", "$WEIR unseal --crypto library --raw -k $K --iv $I $S.raw -o /dev/null", false,
+		{ "openssl enc -d", "openssl enc -d -aes-256-cbc -K $H -iv $I -in $S.raw -out /dev/null", true,
 			NULL },
+		{ "unseal --raw library", "$WEIR unseal --crypto library --raw -k $K --iv $I $S.raw -o /dev/null",
+			false, NULL },
 		{ "unseal library", "$WEIR unseal --crypto library -k $K $S -o /dev/null", false, NULL },
 		{ "unseal kernel", "$WEIR unseal --crypto kernel -k $K $S -o /dev/null", false, "kernel" },
 	},

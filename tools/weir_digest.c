@@ -220,7 +220,8 @@ static int check_list(const struct options *options, const char *path)
 	else if (tally.good + tally.wrong + tally.unreadable == 0)
 		error_set(&error, -EINVAL, "%s holds no digest line", path);
 	else if (tally.wrong + tally.unreadable + tally.malformed > 0)
-		error_set(&error, -EBADMSG, "%s: %lu files wrong, %lu unreadable, %lu lines malformed, %lu right", path,
+		error_set(&error, -EBADMSG, "%s: %lu files wrong, %lu unreadable, %lu lines malformed, %lu right",
+			path,
 			tally.wrong, tally.unreadable, tally.malformed, tally.good);
 	free(line);
 	if (list != stdin)

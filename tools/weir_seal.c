@@ -33,7 +33,8 @@ static void interrupt(int signal_number)
 
 static void print_help(bool seal)
 {
-	printf("usage: weir %s (--key-file F | --passphrase-file F) [OPTION]... IN -o OUT\n", seal ? "seal" : "unseal");
+	printf("usage: weir %s (--key-file F | --passphrase-file F) [OPTION]... IN -o OUT\n",
+		seal ? "seal" : "unseal");
 	fputs(seal ? "Encrypts and authenticates IN into OUT (AES-256-CBC, HMAC-SHA-256).\n\n" :
 		     "Opens what weir seal made; OUT gets its name only when IN has proved whole.\n\n", stdout);
 	fputs("  -k, --key-file F         32 bytes or 64 hexadecimal digits, readable by its owner alone\n"

@@ -28,7 +28,7 @@ static void print_help(void)
 	fputs("usage: weir verify [OPTION]... MANIFEST\n"
 		"Checks the chain of a capture's manifest, and every file that it names.\n\n"
 		"  -d, --directory DIR  where the files lie (the manifest's directory)\n"
-		"      --head HEX       the last line's SHA-256, as an earlier run printed it: it must still be a line\n"
+		"      --head HEX       an earlier run's last hash: it must still be that of a line\n"
 		"      --quiet          no line for a file that is right\n"
 		"      --crypto WHICH   auto (default), kernel (AF_ALG) or library (libcrypto)\n"
 		"      --verbose        say which of them was used\n", stdout);
@@ -52,7 +52,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->directory = optarg;
 			break;
 		case 'H':
-			if (strlen(optarg) != 2 * MANIFEST_HASH || strspn(optarg, "0123456789abcdef") != 2 * MANIFEST_HASH)
+			if (strlen(optarg) != 2 * MANIFEST_HASH ||
+			    strspn(optarg, "0123456789abcdef") != 2 * MANIFEST_HASH)
 				return cli_usage("--head takes 64 hexadecimal digits in lower case");
 			options->head = optarg;
 			break;
@@ -209,7 +210,8 @@ int weir_verify(int argc, char **argv)
 			error_set(&error, -EBADMSG, "%s: %" PRIu64 " lines and %" PRIu64 " files are not as they were",
 				options.manifest, tally.bad_lines, tally.bad_files);
 		else if (options.head != NULL && !head_seen)
-			error_set(&error, -EBADMSG, "%s does not hold the line with that hash any more", options.manifest);
+			error_set(&error, -EBADMSG, "%s does not hold the line with that hash any more",
+				options.manifest);
 		if (fflush(stdout) != 0)
 			error_set_errno(&error, -errno, "cannot write to standard output");
 	}

@@ -88,8 +88,9 @@ int crypto_cipher_run(struct crypto_cipher *cipher, const uint8_t *in, uint8_t *
 
 /* As crypto_cipher_run, with the input read from fd at its file position: up to limit bytes (a multiple of
  * CRYPTO_BLOCK, up to CRYPTO_CHUNK). *written is what came out, whole blocks only: the rest (less than
- * CRYPTO_BLOCK bytes) is kept inside and comes with the next call. out has room for limit + CRYPTO_BLOCK bytes.
- * Returns the bytes read, 0 at the end of the file, or -errno; -EINTR: a signal came, call again or give up. */
+ * CRYPTO_BLOCK bytes) is kept inside and comes with the next call. out has room for limit + CRYPTO_BLOCK
+ * bytes. Returns the bytes read, 0 at the end of the file, or -errno; -EINTR: a signal came, call again or
+ * give up. */
 ssize_t crypto_cipher_file(struct crypto_cipher *cipher, int fd, size_t limit, uint8_t *out, size_t *written);
 
 /* Ends an encryption fed by crypto_cipher_file or crypto_cipher_run: appends the PKCS#7 padding (RFC 5652,

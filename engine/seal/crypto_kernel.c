@@ -115,7 +115,8 @@ static int open_pipe(struct channel *channel)
 		return -errno;
 	channel->round = (size_t)size;
 	if (channel->round + 2 * PAGE > (size_t)send_buffer)
-		channel->round = (size_t)send_buffer > 3 * PAGE ? ((size_t)send_buffer & ~(PAGE - 1)) - 2 * PAGE : PAGE;
+		channel->round = (size_t)send_buffer > 3 * PAGE ?
+			((size_t)send_buffer & ~(PAGE - 1)) - 2 * PAGE : PAGE;
 	if (channel->round > 32 * PAGE)
 		channel->round = 32 * PAGE;
 	return 0;
@@ -307,8 +308,8 @@ static int kernel_run(struct crypto_cipher *base, const uint8_t *in, uint8_t *ou
 	return ret;
 }
 
-/* Input that is not to be spliced (pipes, terminals): through a buffer of our own, in which the rest of a block
- * must wait, because the kernel would go on referring to its page. */
+/* Input that is not to be spliced (pipes, terminals): through a buffer of our own, in which the rest of a
+ * block must wait, because the kernel would go on referring to its page. */
 static ssize_t read_and_run(struct kernel_cipher *cipher, int fd, size_t limit, uint8_t *out, size_t *written)
 {
 	size_t have, whole;
@@ -333,7 +334,7 @@ static ssize_t read_and_run(struct kernel_cipher *cipher, int fd, size_t limit, 
 }
 
 /* kernel: a pipe splices too, but in pieces as small as they were written, and a cipher socket's list of many
- * small pieces outgrows net.core.optmem_max (ENOMEM); and waiting in splice would hide signals. Files only. */
+ * small pieces outgrows net.core.optmem_max (ENOMEM); and a wait in splice would hide signals. So: files. */
 static bool is_spliceable(int fd)
 {
 	struct stat status;

@@ -107,7 +107,8 @@ static int parse_key(struct seal_key *key, const char *path, struct error *error
 	if (key->length == KEY_BYTES)
 		return 0;
 	error_set(error, -EINVAL, "%s holds no key", path);
-	return error_hint(error, "32 bytes or 64 hexadecimal digits: (umask 077; head -c 32 /dev/urandom >%s)", path);
+	return error_hint(error, "32 bytes or 64 hexadecimal digits: (umask 077; head -c 32 /dev/urandom >%s)",
+		path);
 }
 
 static int parse_passphrase(struct seal_key *key, const char *path, struct error *error)
@@ -117,7 +118,8 @@ static int parse_passphrase(struct seal_key *key, const char *path, struct error
 	if (end != NULL)
 		key->length = (size_t)(end - key->secret);
 	else if (key->length == SECRET_MAX)
-		return error_set(error, -EINVAL, "the first line of %s is longer than %d bytes", path, SECRET_MAX - 1);
+		return error_set(error, -EINVAL, "the first line of %s is longer than %d bytes", path,
+			SECRET_MAX - 1);
 	if (key->length > 0 && key->secret[key->length - 1] == '\r')
 		key->length--;
 	if (key->length == 0)

@@ -22,8 +22,8 @@ enum seal_key_kind {
 
 struct seal_key;
 
-/* No core dumps and no ptrace by the same user from here on (PR_SET_DUMPABLE 0, RLIMIT_CORE 0). Call it before
- * a secret is read. It also makes /proc/self belong to root, for a process that is not root. */
+/* No core dumps and no ptrace by the same user from here on (PR_SET_DUMPABLE 0, RLIMIT_CORE 0). Call it
+ * before a secret is read. It also makes /proc/self belong to root, for a process that is not root. */
 int seal_key_guard(struct error *error);
 
 /* Reads the secret in path. A file that group or others may read or write, or that belongs to another user

@@ -171,8 +171,8 @@ static int write_line(struct manifest *manifest, size_t length, struct error *er
 	return ret;
 }
 
-int manifest_append(struct manifest *manifest, int dirfd, const char *name, uint64_t packets, uint64_t first_ns,
-	uint64_t last_ns, enum crypto_provider provider, struct error *error)
+int manifest_append(struct manifest *manifest, int dirfd, const char *name, uint64_t packets,
+	uint64_t first_ns, uint64_t last_ns, enum crypto_provider provider, struct error *error)
 {
 	struct manifest_entry *entry = &manifest->entry;
 	size_t length;
@@ -292,8 +292,8 @@ void manifest_reader_close(struct manifest_reader *reader)
 	free(reader);
 }
 
-enum manifest_file manifest_check(int dirfd, const struct manifest_entry *entry, enum crypto_provider provider,
-	struct error *error)
+enum manifest_file manifest_check(int dirfd, const struct manifest_entry *entry,
+	enum crypto_provider provider, struct error *error)
 {
 	uint8_t sha256[MANIFEST_HASH];
 	enum manifest_file result = MANIFEST_FILE_GOOD;

@@ -28,15 +28,15 @@ enum { MANIFEST_HASH = 32 };
 
 struct manifest;
 
-/* Opens (or creates) the manifest for appending and locks it. directory is where the captured files lie: if it
- * is not the manifest's own, their absolute names are recorded; NULL: it is. A manifest whose last line has
- * no end is refused (-EBADMSG). */
+/* Opens (or creates) the manifest for appending and locks it. directory is where the captured files lie: if
+ * it is not the manifest's own, their absolute names are recorded; NULL: it is. A manifest whose last line
+ * has no end is refused (-EBADMSG). */
 int manifest_open(struct manifest **out, const char *path, const char *directory, struct error *error);
 
 /* Reads the finished file name in the directory dirfd, appends its line, and syncs the manifest. On a full
  * disk the manifest is left as it was. packets 0 makes the timestamps null. */
-int manifest_append(struct manifest *manifest, int dirfd, const char *name, uint64_t packets, uint64_t first_ns,
-	uint64_t last_ns, enum crypto_provider provider, struct error *error);
+int manifest_append(struct manifest *manifest, int dirfd, const char *name, uint64_t packets,
+	uint64_t first_ns, uint64_t last_ns, enum crypto_provider provider, struct error *error);
 
 /* Safe with NULL. */
 void manifest_close(struct manifest *manifest);
@@ -69,7 +69,7 @@ struct manifest_reader;
 
 int manifest_reader_open(struct manifest_reader **out, const char *path, struct error *error);
 
-/* The next line. entry is filled for MANIFEST_GOOD and MANIFEST_CHAIN. -errno: the manifest cannot be read. */
+/* The next line. entry is filled for MANIFEST_GOOD and MANIFEST_CHAIN. -errno: it cannot be read. */
 int manifest_reader_next(struct manifest_reader *reader, struct manifest_entry *entry, struct error *error);
 
 /* The hash of the last line read, or zeros. */
@@ -82,11 +82,12 @@ uint64_t manifest_reader_line(const struct manifest_reader *reader);
 void manifest_reader_close(struct manifest_reader *reader);
 
 /* Compares the file that entry speaks of, relative to dirfd, with what is recorded. */
-enum manifest_file manifest_check(int dirfd, const struct manifest_entry *entry, enum crypto_provider provider,
-	struct error *error);
+enum manifest_file manifest_check(int dirfd, const struct manifest_entry *entry,
+	enum crypto_provider provider, struct error *error);
 
 /* SHA-256 and size of an open file, from its position on; provider as for crypto_hash_open. */
-int manifest_hash_fd(int fd, enum crypto_provider provider, uint8_t *sha256, uint64_t *size, struct error *error);
+int manifest_hash_fd(int fd, enum crypto_provider provider, uint8_t *sha256, uint64_t *size,
+	struct error *error);
 
 /* ---- manifest_line.c: the text of one line ---- */
 

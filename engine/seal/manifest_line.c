@@ -74,8 +74,8 @@ size_t manifest_line_format(char *line, const struct manifest_entry *entry)
 	if (entry->packets == 0)
 		out += sprintf(out, ",\"first_timestamp_ns\":null,\"last_timestamp_ns\":null");
 	else
-		out += sprintf(out, ",\"first_timestamp_ns\":%" PRIu64 ",\"last_timestamp_ns\":%" PRIu64, entry->first_ns,
-			entry->last_ns);
+		out += sprintf(out, ",\"first_timestamp_ns\":%" PRIu64 ",\"last_timestamp_ns\":%" PRIu64,
+			entry->first_ns, entry->last_ns);
 	out += sprintf(out, ",\"sha256\":\"");
 	out = format_hex(out, entry->sha256);
 	out += sprintf(out, "\",\"previous\":\"");

@@ -20,7 +20,8 @@ static int open_part(struct partfile *file, struct error *error)
 {
 	struct stat opened, named;
 
-	file->fd = openat(file->dirfd, file->part, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+	file->fd = openat(file->dirfd, file->part, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+		0600);
 	if (file->fd < 0)
 		return error_set_errno(error, -errno, "cannot create %s", file->part);
 	if (fstat(file->fd, &opened) != 0 || fstatat(file->dirfd, file->part, &named, AT_SYMLINK_NOFOLLOW) != 0)

@@ -156,7 +156,8 @@ static int check_header(const struct seal_job *job, const struct header *header,
 	if (length < sizeof *header)
 		return error_set(error, -EBADMSG, "%s is cut short", name);
 	if (header->version != VERSION || header->suite != SUITE) {
-		error_set(error, -EBADMSG, "%s is sealed in version %u, suite %u", name, header->version, header->suite);
+		error_set(error, -EBADMSG, "%s is sealed in version %u, suite %u", name, header->version,
+			header->suite);
 		return error_hint(error, "this weir knows version 1, suite 1");
 	}
 	if (le32toh(header->length) != sizeof *header || header->zero1 != 0 || header->zero2 != 0 ||
@@ -165,7 +166,8 @@ static int check_header(const struct seal_job *job, const struct header *header,
 	if (header->key_kind != kind) {
 		error_set(error, -EBADMSG, "%s is sealed with a %s", name,
 			header->key_kind == SEAL_KEY_PASSPHRASE ? "passphrase" : "key file");
-		return error_hint(error, header->key_kind == SEAL_KEY_PASSPHRASE ? "--passphrase-file" : "--key-file");
+		return error_hint(error, header->key_kind == SEAL_KEY_PASSPHRASE ?
+			"--passphrase-file" : "--key-file");
 	}
 	return 0;
 }

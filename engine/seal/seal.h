@@ -46,7 +46,7 @@ struct seal_job {
 	const char *in_name;          /* for messages */
 	const char *out_name;
 	enum crypto_provider provider;
-	const atomic_bool *cancel;    /* set by another thread or a signal handler: give up, -ECANCELED; may be NULL */
+	const atomic_bool *cancel;    /* set elsewhere: give up, -ECANCELED; may be NULL */
 	enum crypto_provider used;    /* out: which provider encrypted */
 };
 
@@ -63,7 +63,7 @@ bool seal_is_seekable(int fd);
 
 /* Bare AES-256-CBC as `openssl enc -aes-256-cbc` writes it. With a key file, iv (16 bytes) is needed:
  * `-K HEX -iv HEX`. With a passphrase iv is NULL, and the file begins with "Salted__" and 8 bytes of salt:
- * `-pbkdf2 -iter ITERATIONS -pass file:F`. Nothing is authenticated: a changed file opens to something else. */
+ * `-pbkdf2 -iter ITERATIONS -pass file:F`. Nothing is authenticated: a changed file opens to other bytes. */
 int seal_raw_write(struct seal_job *job, const struct seal_key *key, const uint8_t *iv, unsigned iterations,
 	struct error *error);
 int seal_raw_read(struct seal_job *job, const struct seal_key *key, const uint8_t *iv, unsigned iterations,

@@ -122,8 +122,8 @@ static int encrypt_all(struct seal_job *job, struct crypto_cipher *cipher, struc
 	return 0; /* the helper has failed and says so when the conveyor is closed */
 }
 
-int stream_encrypt(struct seal_job *job, const uint8_t *cipher_key, const uint8_t *iv, struct crypto_hash *mac,
-	struct error *error)
+int stream_encrypt(struct seal_job *job, const uint8_t *cipher_key, const uint8_t *iv,
+	struct crypto_hash *mac, struct error *error)
 {
 	struct output output = { .job = job, .mac = mac };
 	struct crypto_cipher *cipher = NULL;
@@ -210,8 +210,8 @@ static int decrypt_all(struct seal_job *job, struct conveyor *conveyor, struct c
 	return 0;
 }
 
-int stream_decrypt(struct seal_job *job, const uint8_t *cipher_key, const uint8_t *iv, struct crypto_hash *mac,
-	uint8_t *trailer, size_t trailer_length, uint8_t *last, struct error *error)
+int stream_decrypt(struct seal_job *job, const uint8_t *cipher_key, const uint8_t *iv,
+	struct crypto_hash *mac, uint8_t *trailer, size_t trailer_length, uint8_t *last, struct error *error)
 {
 	struct output output = { .job = job };
 	struct conveyor *conveyor = NULL;

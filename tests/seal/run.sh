@@ -108,6 +108,15 @@ else
 	works "auto falls back to the library" grep -q libcrypto err
 fi
 
+if [ -x /root/crypto-test ] && [ "${WEIR_VM:-}" = 1 ]; then # vm.sh brought the unit test of the providers
+	if WEIR_NEED_KERNEL=1 /root/crypto-test >unit 2>&1 && ! grep -q SKIPPED unit; then
+		good
+	else
+		bad "the unit test of the providers"
+		cat unit
+	fi
+fi
+
 # ---- known answers: FIPS 180-2 appendix B, FIPS 202; SP 800-38A F.2.5 and F.2.6 ----
 printf abc >abc
 answer() { expect "$1 of $2" "$3  $2" "$(digest --algorithm "$1" "$2")"; }

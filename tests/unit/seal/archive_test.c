@@ -1,5 +1,5 @@
-/* What happens to a capture's files when they are closed: manifest lines, sealing, and outputs that keep their
- * name back until they are whole. Works in a directory of its own, which it removes. */
+/* What happens to a capture's files when they are closed: manifest lines, sealing, and outputs that keep
+ * their name back until they are whole. Works in a directory of its own, which it removes. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -81,8 +81,10 @@ static const struct manifest_entry sample = {
 static void test_line_round_trip(void **state)
 {
 	static const char *const names[] = {
-		"a", "with space", "quote\"back\\slash", "new\nline\ttab\x7f", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
-		"latin caf\xe9", "cut \xe2\x82", "over \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xff", "../up", "/abs/olute",
+		"a", "with space", "quote\"back\\slash", "new\nline\ttab\x7f",
+		"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+		"latin caf\xe9", "cut \xe2\x82", "over \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xff", "../up",
+		"/abs/olute",
 	};
 	struct manifest_entry entry = sample, back;
 	char line[MANIFEST_LINE_MAX];
@@ -128,7 +130,8 @@ static bool same_entry(const struct manifest_entry *a, const struct manifest_ent
 {
 	return strcmp(a->name, b->name) == 0 && a->size == b->size && a->packets == b->packets &&
 		a->first_ns == b->first_ns && a->last_ns == b->last_ns &&
-		memcmp(a->sha256, b->sha256, MANIFEST_HASH) == 0 && memcmp(a->previous, b->previous, MANIFEST_HASH) == 0;
+		memcmp(a->sha256, b->sha256, MANIFEST_HASH) == 0 &&
+		memcmp(a->previous, b->previous, MANIFEST_HASH) == 0;
 }
 
 /* Cut anywhere, or with any byte replaced, a line must not be read as itself, nor read past its end (the
