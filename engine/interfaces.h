@@ -21,7 +21,7 @@
 enum interfaces_form {
 	INTERFACES_WITH_LINK = 0, /* SOCK_RAW: bytes start with the link header that link_type names */
 	INTERFACES_RAW_IP,        /* SOCK_RAW on a device without link header: bytes start with IP */
-	INTERFACES_COOKED,        /* SOCK_DGRAM: bytes start behind the link header; an SLL2 header is put in front */
+	INTERFACES_COOKED,        /* SOCK_DGRAM: bytes start behind the link header; an SLL2 header goes in front */
 };
 
 struct interfaces_entry {

@@ -1,7 +1,7 @@
 /* Giving up root's powers once everything is open.
  *
- * What stays is the least that the run can still need: the right to open packet sockets again, and, only if an
- * output's directory is otherwise closed to it, the right to rename the finished file there. Owner: the
+ * What stays is the least that the run can still need: the right to open packet sockets again, and, only if
+ * an output's directory is otherwise closed to it, the right to rename the finished file there. Owner: the
  * control thread, before any other thread exists (the sets are per thread and inherited).
  */
 #ifndef WEIR_ENGINE_PRIVILEGE_H

@@ -13,7 +13,7 @@
 #define LINK_ATM_RFC1483 100
 #define LINK_ATM_CLIP 106
 
-_Static_assert(sizeof(struct sock_filter) == sizeof(struct bpf_insn), "the kernel's and libpcap's instruction");
+_Static_assert(sizeof(struct sock_filter) == sizeof(struct bpf_insn), "one instruction for both");
 
 /* LINKTYPE_ values are those of files; libpcap's functions take DLT_ values, which differ in a few. */
 int filter_dlt(uint16_t link_type)
@@ -78,8 +78,8 @@ bool filter_is_empty(const char *text)
 	return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
 }
 
-/* libpcap treats a file's packets otherwise than live ones: the address families of LINKTYPE_NULL are those of all
- * BSDs, and `inbound` on Ethernet is refused, not compiled into a load that only the kernel knows. An empty
+/* libpcap treats a file's packets otherwise than live ones: the address families of LINKTYPE_NULL are those
+ * of all BSDs, and `inbound` on Ethernet is refused, not compiled into a load that only the kernel knows. An empty
  * capture file in memory makes it do so. */
 static struct pcap *open_as_file(uint16_t link_type, struct error *error)
 {
@@ -131,5 +131,6 @@ bool filter_match(const struct filter_program *program, const uint8_t *data, uin
 	if (program->length == 0)
 		return true;
 	/* bpf_filter checks every load against captured_length itself. */
-	return bpf_filter((const struct bpf_insn *)(const void *)program->code, data, wire_length, captured_length) != 0;
+	return bpf_filter((const struct bpf_insn *)(const void *)program->code, data, wire_length,
+			  captured_length) != 0;
 }

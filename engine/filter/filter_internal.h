@@ -19,8 +19,8 @@ int filter_dlt(uint16_t link_type);
 int filter_take(const char *text, struct pcap *handle, uint32_t netmask, struct filter_program **program,
 		struct error *error);
 
-/* For live packets, on a dead handle: as filter_compile, but with loads that only the kernel knows. text is not
- * empty. */
+/* For live packets, on a dead handle: as filter_compile, but with loads that only the kernel knows. text is
+ * not empty. */
 int filter_compile_live(const char *text, uint16_t link_type, uint32_t netmask,
 			struct filter_program **program, struct error *error);
 

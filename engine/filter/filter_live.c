@@ -68,8 +68,9 @@ static unsigned direction_prologue(const struct interfaces_entry *interface, enu
 }
 
 /* prologue + program (NULL: accept) with the snap length returned: a new program. */
-static struct filter_program *assemble(const struct interfaces_entry *interface, enum source_direction direction,
-				       const struct filter_program *program, uint32_t snap)
+static struct filter_program *assemble(const struct interfaces_entry *interface,
+				       enum source_direction direction, const struct filter_program *program,
+				       uint32_t snap)
 {
 	struct filter_program *whole = calloc(1, sizeof *whole);
 	unsigned length = program != NULL ? program->length : 1;
@@ -177,7 +178,8 @@ static int try_kernel(const struct filter_program *program, bool *refused)
 	return result;
 }
 
-/* The person's filter as the kernel would see it; *program stays NULL when it cannot be said so, *why says why. */
+/* The person's filter as the kernel would see it; *program stays NULL when it cannot be said so, and *why is
+ * set. */
 static int compile_for_kernel(const char *text, const struct interfaces_entry *interface,
 			      struct filter_program **program, const char **why, struct error *error)
 {
@@ -195,7 +197,8 @@ static int compile_for_kernel(const char *text, const struct interfaces_entry *i
 	return result;
 }
 
-/* Assembles what the kernel is to run and tries it. A refusal of the person's filter is no error: *why says it. */
+/* Assembles what the kernel is to run and tries it. A refusal of the person's filter is no error: it sets
+ * *why. */
 static int fit_to_kernel(const struct interfaces_entry *interface, enum source_direction direction,
 			 const struct filter_program *program, uint32_t snap, struct filter_live *live,
 			 const char **why, struct error *error)

@@ -1,4 +1,4 @@
-/* The filter of a live AF_PACKET interface: what the kernel runs on its socket, and what is left to the worker.
+/* The filter of a live AF_PACKET interface: what the kernel runs on its socket, what is left to the worker.
  *
  * The kernel's part is made of a prologue that enforces the direction (packet type; on loopback devices the
  * outgoing copy of each packet goes, so that each is seen once), the person's filter, and the snap length as
@@ -14,7 +14,7 @@
 #include "engine/interfaces.h"
 
 struct filter_live {
-	struct filter_program *kernel; /* never NULL, never empty after filter_live_compile: at least "accept snap" */
+	struct filter_program *kernel; /* after filter_live_compile never empty: at least "accept snap" */
 	struct filter_program *user;   /* NULL: nothing is left to the worker */
 	char why[160];                 /* with user: why the kernel does not run it */
 };

@@ -152,8 +152,8 @@ int afpacket_socket_join(struct afpacket_group *group, int fd, struct error *err
 /* The interface index that the socket is bound to; 0: its interface is gone (or it is bound to all). */
 uint32_t afpacket_socket_bound(int fd);
 
-/* When this returns true, packets that passed a filter that was since replaced, or a hook that was since taken
- * away, are in the ring and counted. False: this kernel cannot say; wait some milliseconds instead. */
+/* When this returns true, packets that passed a filter that was since replaced, or a hook that was since
+ * taken away, are in the ring and counted. False: this kernel cannot say; wait some milliseconds instead. */
 bool afpacket_settle(void);
 
 /* ---- afpacket_host.c ---- */

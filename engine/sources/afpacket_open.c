@@ -8,7 +8,7 @@
 #include "decoders/decode.h"
 #include "engine/sources/afpacket_internal.h"
 
-#define LATE_TIMER_MS 1000 /* the retire timer runs late on a busy machine; `empty` mostly ends the wait before */
+#define LATE_TIMER_MS 1000 /* a busy machine's retire timer runs late; `empty` mostly ends the wait before */
 #define LINK_HEADER_MOST (ETH_HLEN + 2 * BLOCK_TAG_SIZE)
 
 static int open_member(struct afpacket_group *group, unsigned worker, struct error *error)
@@ -70,8 +70,8 @@ static int add_to_table(const struct afpacket_group *group, struct interface_tab
 	return result == 0 ? 0 : error_set_errno(error, result, "cannot add %s to the interfaces", interface.name);
 }
 
-/* Whether the device merges packets: told by how, and told to the walk, which then marks what is longer than
- * any frame of this device. kernel: before 6.3 nothing in the ring says so, and for UDP nothing does still. */
+/* Whether the device merges packets: said in the report, and to the walk, which then marks what is longer
+ * than any frame of this device. kernel: before 6.3 the ring does not say so, and of UDP still not. */
 static void look_at_offloads(struct afpacket_group *group, struct source_report *report)
 {
 	const struct interfaces_entry *interface = &group->interface;

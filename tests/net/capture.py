@@ -100,11 +100,12 @@ def overflow():
         capture.close()
 
 
-def count_both(options, filter_text, send, interface='wa', tcpdump_options=()):
+def count_both(options, filter_text, send, interface='wa'):
     """How many packets weir and tcpdump see of the same traffic with the same filter."""
     dump_path = os.path.join('/tmp', 'weir-net-%d.pcap' % os.getpid())
-    dump = subprocess.Popen(['tcpdump', '-i', interface, '-w', dump_path, '-U', '-Z', 'root', '-n', '--immediate-mode', '-B', '65536',
-                             *tcpdump_options, *options, filter_text], stderr=subprocess.PIPE, text=True)
+    dump = subprocess.Popen(['tcpdump', '-i', interface, '-w', dump_path, '-U', '-Z', 'root', '-n',
+                             '--immediate-mode', '-B', '65536', *options, filter_text],
+                            stderr=subprocess.PIPE, text=True)
     for line in dump.stderr:
         if 'listening on' in line:
             break

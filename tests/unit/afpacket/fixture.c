@@ -100,7 +100,8 @@ void fixture_send(int fd, const char *interface, const void *frame, size_t lengt
 	}
 }
 
-size_t fixture_udp(uint8_t *frame, size_t length, uint32_t sequence, uint16_t source_port, uint16_t destination_port)
+size_t fixture_udp(uint8_t *frame, size_t length, uint32_t sequence, uint16_t source_port,
+		   uint16_t destination_port)
 {
 	static const uint8_t start[] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00, 0x45, 0 };
 	uint32_t sum = 0;
@@ -143,7 +144,8 @@ int fixture_try_open(struct fixture_capture *capture, const char *interface, uns
 
 	*capture = (struct fixture_capture){ .workers = workers };
 	assert_int_equal(interface_table_create(&capture->table, error), 0);
-	result = afpacket_open(interface, workers, options, capture->table, capture->sources, &capture->report, error);
+	result = afpacket_open(interface, workers, options, capture->table, capture->sources, &capture->report,
+			       error);
 	if (result != 0) {
 		interface_table_close(capture->table);
 		*capture = (struct fixture_capture){ 0 };
@@ -243,7 +245,8 @@ void fixture_collect_all(struct fixture_capture *capture, size_t expected)
 		before = capture->count;
 		quiet_since = clock_monotonic_ns();
 		fixture_collect(capture, SIZE_MAX, 20);
-	} while (capture->count > before || (!all_empty(capture) && clock_monotonic_ns() - quiet_since < NS_PER_SECOND));
+	} while (capture->count > before ||
+		 (!all_empty(capture) && clock_monotonic_ns() - quiet_since < NS_PER_SECOND));
 }
 
 uint64_t fixture_stop(struct fixture_capture *capture)

@@ -1,5 +1,5 @@
-/* A network namespace of the test's own, with veth pairs and raw senders, and a collector that plays the worker.
- * Single-threaded but for the flooder. */
+/* A network namespace of the test's own, with veth pairs and raw senders, and a collector that plays the
+ * worker. Single-threaded but for the flooder. */
 #ifndef WEIR_TESTS_AFPACKET_FIXTURE_H
 #define WEIR_TESTS_AFPACKET_FIXTURE_H
 
@@ -31,7 +31,8 @@ void fixture_send(int fd, const char *interface, const void *frame, size_t lengt
 /* A UDP frame of `length` bytes in all (at least 60), with a sequence number at FIXTURE_SEQUENCE_AT. */
 #define FIXTURE_SEQUENCE_AT 42
 #define FIXTURE_FRAME_MOST 2048
-size_t fixture_udp(uint8_t *frame, size_t length, uint32_t sequence, uint16_t source_port, uint16_t destination_port);
+size_t fixture_udp(uint8_t *frame, size_t length, uint32_t sequence, uint16_t source_port,
+		   uint16_t destination_port);
 
 /* Frames as they were handed out, with a copy of their bytes. */
 struct fixture_frame {
@@ -62,12 +63,12 @@ void fixture_start(struct fixture_capture *capture);
 /* Collects until `wanted` frames are there in all, or for timeout_ms; releases every span at once. */
 void fixture_collect(struct fixture_capture *capture, size_t wanted, unsigned timeout_ms);
 
-/* Collects `expected` frames (waiting for them as long as a busy machine needs), and then what else there is: the
- * test looks at the count. 0 when nothing is expected. */
+/* Collects `expected` frames (waiting for them as long as a busy machine needs), and then what else there is:
+ * the test looks at the count. 0 when nothing is expected. */
 void fixture_collect_all(struct fixture_capture *capture, size_t expected);
 
-/* stop, collect the rest until empty or for drain_ms; then checks the ledger of each ring: handed out = seen - losses. Returns
- * the losses. */
+/* stop, collect the rest until empty or for drain_ms; then checks the ledger of each ring: handed out = seen -
+ * losses. Returns the losses. */
 uint64_t fixture_stop(struct fixture_capture *capture);
 
 void fixture_close(struct fixture_capture *capture);

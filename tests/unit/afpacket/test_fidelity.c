@@ -19,7 +19,8 @@
 
 static int sender;
 
-static size_t tagged_udp(uint8_t *frame, size_t length, uint32_t sequence, const uint16_t *tags, unsigned tag_count)
+static size_t tagged_udp(uint8_t *frame, size_t length, uint32_t sequence, const uint16_t *tags,
+			 unsigned tag_count)
 {
 	uint8_t plain[FIXTURE_FRAME_MOST];
 	size_t plain_length = fixture_udp(plain, length, sequence, 1000, 2000);
@@ -67,7 +68,7 @@ static void tags_come_back(void **state)
 	fixture_close(&capture);
 }
 
-/* With the tag back a frame still has at most snap_length bytes, and its length on the wire is the true one. */
+/* With the tag back a frame has at most snap_length bytes still, and its length on the wire is true. */
 static void snap_length_holds(void **state)
 {
 	static const uint16_t tag[] = { 0x8100, 100 };
@@ -144,7 +145,8 @@ static void loopback_once(void **state)
 
 /* The frames that a filter lets through of: plain UDP port 2000, tagged 100, QinQ 200/30, ARP, IPv6 with a
  * hop-by-hop header before UDP, IPv6 UDP. As bits. */
-static unsigned passed(const char *interface, const char *filter, unsigned kernel_passes, bool *user, char *why)
+static unsigned passed(const char *interface, const char *filter, unsigned kernel_passes, bool *user,
+		       char *why)
 {
 	static const uint16_t one[] = { 0x8100, 100 }, two[] = { 0x88a8, 200, 0x8100, 30 };
 	struct source_options options = fixture_options();
@@ -156,7 +158,8 @@ static unsigned passed(const char *interface, const char *filter, unsigned kerne
 	options.direction = SOURCE_IN;
 	fixture_open(&capture, interface, 1, &options);
 	*user = interface_table_get(capture.table, capture.sources[0]->interface)->user_filter != NULL;
-	snprintf(why, 256, "%s", capture.report.note_count > 0 ? capture.report.notes[capture.report.note_count - 1] : "");
+	snprintf(why, 256, "%s",
+		 capture.report.note_count > 0 ? capture.report.notes[capture.report.note_count - 1] : "");
 	fixture_send(sender, "vb", frame, fixture_udp(frame, 101, 0, 1000, 2000));
 	fixture_send(sender, "vb", frame, tagged_udp(frame, 102, 1, one, 1));
 	fixture_send(sender, "vb", frame, tagged_udp(frame, 103, 2, two, 2));
@@ -218,6 +221,8 @@ static void filters(void **state)
 		{ "va", "udp port 2000 and ip6 or arp", 8 | 32, false },
 		{ "any", "arp", 8, false },
 		{ "any", "ip6", 16 | 32, false },
+		{ "any", "udp port 2000", 1 | 2 | 32, false },
+		{ "any", "ip[8] = 64 and udp[0:2] = 1000", 1 | 2, false },
 		{ "any", "inbound and arp", 8, false },
 		{ "any", "greater 113", 4 | 32, true },
 		{ "any", "ip6 protochain 17", 16 | 32, true },

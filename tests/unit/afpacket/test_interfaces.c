@@ -15,7 +15,8 @@
 #include "engine/interfaces.h"
 #include "engine/netns.h"
 
-static const struct interfaces_entry *find(const struct interfaces_list *list, const char *name, unsigned *place)
+static const struct interfaces_entry *find(const struct interfaces_list *list, const char *name,
+					   unsigned *place)
 {
 	for (unsigned i = 0; i < list->count; i++) {
 		*place = i;

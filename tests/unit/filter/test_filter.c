@@ -1,4 +1,4 @@
-/* Filters for files: what compiles, what matches, what is refused, and that any number of threads may do it. */
+/* Filters for files: what compiles, what matches, what is refused, and that any thread may do it. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +22,8 @@ static const uint8_t tagged[] =
 #define TAGGED_LENGTH (sizeof tagged - 1)
 #define IP_AT 18
 
-static bool matches(const char *text, uint16_t link_type, const uint8_t *data, size_t length, size_t wire_length)
+static bool matches(const char *text, uint16_t link_type, const uint8_t *data, size_t length,
+		    size_t wire_length)
 {
 	struct filter_program *program;
 	struct error error = { 0 };
