@@ -236,7 +236,7 @@ static int has_batch(struct clickhouse *clickhouse, struct netsink *netsink, con
 	return rc ? rc : strtoull(reply, NULL, 10) == chunk->count;
 }
 
-static int clickhouse_send(struct netsink_transport *transport, struct netsink *netsink, const struct chunk *chunk,
+static int clickhouse_send(struct netsink_transport *transport, struct netsink *netsink, struct chunk *chunk,
 			   struct error *error)
 {
 	struct clickhouse *clickhouse = (struct clickhouse *)transport;

@@ -38,6 +38,7 @@ struct netsink {
 	struct chunk chunk;   /* in work; count 0: none */
 	void *chunk_memory;
 	bool chunk_spooled;   /* it lies in the spool too */
+	bool chunk_cut;       /* part of it was delivered: what lies in the spool is more */
 	uint64_t next_number, deadline_ms, formed_ms;
 	uint64_t delivered, spooled, shed_spool_full, shed_undelivered, retries, resumed;
 	struct error failure; /* of the last try that failed; code 0: the last one went through */
@@ -101,7 +102,7 @@ static void form_chunk(struct netsink *netsink)
 	uint64_t now = now_ms(CLOCK_MONOTONIC);
 
 	netsink->chunk = (struct chunk){ .rows = netsink->chunk_memory };
-	netsink->chunk_spooled = false;
+	netsink->chunk_spooled = netsink->chunk_cut = false;
 	if (netsink->spool && spool_chunks(netsink->spool)) {
 		if (spool_read(netsink->spool, netsink->chunk_memory, NETSINK_CHUNK, &netsink->chunk.count, &netsink->chunk.number))
 			netsink->chunk.count = 0;
@@ -133,6 +134,7 @@ static bool try_chunk(struct netsink *netsink)
 {
 	struct netsink_transport *transport = netsink->transport;
 	struct error error = { 0 };
+	uint32_t before = netsink->chunk.count;
 	int rc = transport->send(transport, netsink, &netsink->chunk, &error);
 
 	atomic_store_explicit(&netsink->rows.bytes, atomic_load_explicit(&transport->bytes, memory_order_relaxed),
@@ -140,12 +142,14 @@ static bool try_chunk(struct netsink *netsink)
 	if (rc) {
 		netsink->retries++;
 		netsink->chunk.again = true;
+		netsink->delivered += before - netsink->chunk.count;
+		netsink->chunk_cut |= netsink->chunk.count < before;
 		if (error.code)
 			netsink->failure = error;
 		return false;
 	}
 	netsink->failure.code = 0;
-	netsink->delivered += netsink->chunk.count;
+	netsink->delivered += before;
 	atomic_fetch_add_explicit(&netsink->deliveries, 1, memory_order_relaxed);
 	if (netsink->chunk_spooled)
 		spool_remove(netsink->spool, netsink->chunk.number);
@@ -159,6 +163,10 @@ static void give_up(struct netsink *netsink)
 	uint32_t left;
 
 	if (netsink->spool) {
+		if (netsink->chunk.count && netsink->chunk_spooled && netsink->chunk_cut) {
+			spool_remove(netsink->spool, netsink->chunk.number);
+			netsink->chunk_spooled = false;
+		}
 		if (netsink->chunk.count && !netsink->chunk_spooled &&
 		    spool_add(netsink->spool, netsink->chunk.number, netsink->chunk.rows, netsink->chunk.count, NULL, 0) == 0) {
 			netsink->spooled += netsink->chunk.count;
@@ -428,6 +436,7 @@ static const struct {
 	netsink_opener *open;
 } schemes[] = {
 	{ "clickhouse://", clickhouse_rows_open },
+	{ "kafka://", kafka_rows_open },
 	{ "tcp://", tcp_rows_open },
 	{ "unix:", unix_rows_open },
 };

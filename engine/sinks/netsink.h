@@ -27,7 +27,7 @@
 struct netsink;
 
 struct chunk {
-	const void *rows;
+	void *rows;
 	uint32_t count;
 	uint64_t number; /* never 0 */
 	bool again;      /* an earlier try, perhaps of an earlier run, may have delivered it */
@@ -36,8 +36,9 @@ struct chunk {
 /* The far end. All calls but close come from the sink's thread, and what open did before it existed. */
 struct netsink_transport {
 	/* Delivers the chunk. While it waits it calls netsink_service at least every 50 ms, and gives up with -EAGAIN
-	 * when that returns false. Returns 0: delivered; another -errno with *error: not, to be tried again. */
-	int (*send)(struct netsink_transport *transport, struct netsink *netsink, const struct chunk *chunk,
+	 * when that returns false. Returns 0: delivered; another -errno with *error: not, to be tried again;
+	 * it may leave in the chunk only the rows that were not delivered. */
+	int (*send)(struct netsink_transport *transport, struct netsink *netsink, struct chunk *chunk,
 		    struct error *error);
 	/* All chunks of the run were sent: a last word to the far end. May be NULL. */
 	void (*end)(struct netsink_transport *transport, struct netsink *netsink, const struct ledger *ledger);

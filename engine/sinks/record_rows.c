@@ -78,6 +78,11 @@ int clickhouse_open(const char *target, const struct sink_options *options, stru
 	return record_rows_open(clickhouse_rows_open, &record_rows_ops[0], target, options, sink, error);
 }
 
+int kafka_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+{
+	return record_rows_open(kafka_rows_open, &record_rows_ops[1], target, options, sink, error);
+}
+
 int tcp_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
 {
 	return record_rows_open(tcp_rows_open, &record_rows_ops[2], target, options, sink, error);

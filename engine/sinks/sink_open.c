@@ -17,6 +17,7 @@ const struct sink_kind sink_kinds[] = {
 	{ "records:", ".weir", records_open },
 	{ "streams:", NULL, streams_open },
 	{ "clickhouse://", NULL, clickhouse_open },
+	{ "kafka://", NULL, kafka_open },
 	{ "tcp://", NULL, tcp_open },
 	{ "unix:", NULL, unix_open },
 	{ "flows:", NULL, flows_open },

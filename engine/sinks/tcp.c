@@ -219,7 +219,7 @@ static int tcp_broke(struct tcp *tcp, int rc, size_t sent, struct error *error)
 	return rc == -EAGAIN ? rc : error_set_errno(error, rc, "the connection to %s broke", tcp->name);
 }
 
-static int tcp_send(struct netsink_transport *transport, struct netsink *netsink, const struct chunk *chunk,
+static int tcp_send(struct netsink_transport *transport, struct netsink *netsink, struct chunk *chunk,
 		    struct error *error)
 {
 	struct tcp *tcp = (struct tcp *)transport;
