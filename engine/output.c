@@ -14,8 +14,8 @@
 
 #include "engine/output_device.h"
 
-/* With O_DIRECT each write has its price at the device and in the journal: long ones. Into the page cache short ones,
- * which are still in the processor's cache when they are copied. */
+/* With O_DIRECT each write has its price at the device and in the journal: long ones. Into the page cache
+ * short ones, which are still in the processor's cache when they are copied. */
 #define DIRECT_BUFFER_SIZE (1024u * 1024)
 #define DIRECT_BUFFERS 8u
 #define CACHED_BUFFER_SIZE (256u * 1024)
@@ -105,7 +105,10 @@ static int split_path(struct output *output, bool part)
 	const char *slash = strrchr(path, '/');
 
 	output->name = strdup(slash != NULL ? slash + 1 : path);
-	output->directory = slash == NULL ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	if (slash == NULL)
+		output->directory = strdup(".");
+	else
+		output->directory = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 	free(resolved);
 	if (output->name == NULL || output->directory == NULL)
 		return -ENOMEM;
@@ -153,8 +156,8 @@ static int open_locked(struct output *output)
 	}
 }
 
-/* kernel: since 6.6 tmpfs takes O_DIRECT, and copies all the same; io_uring then lets several writes of one file
- * loose at once (it keeps buffered ones in order), only to queue at the inode's lock. */
+/* kernel: since 6.6 tmpfs takes O_DIRECT, and copies all the same; io_uring then lets several writes of one
+ * file loose at once (it keeps buffered ones in order), only to queue at the inode's lock. */
 static bool in_memory(int fd)
 {
 	struct statfs status;
@@ -232,7 +235,8 @@ static int make_buffers(struct output *output, const struct output_options *opti
 	return 0;
 }
 
-int output_open(const char *path, const struct output_options *options, struct output **output, struct error *error)
+int output_open(const char *path, const struct output_options *options, struct output **output,
+		struct error *error)
 {
 	struct output *made = calloc(1, sizeof *made);
 	int code;
@@ -271,7 +275,7 @@ static uint8_t *current_data(const struct output *output)
 	return output->device.buffers[output->current].data;
 }
 
-/* The current buffer is full: to the file with it, and what ran over its end goes to the start of the next. */
+/* The current buffer is full: to the file with it, and what ran over its end goes to the next one's start. */
 static void turn(struct output *output)
 {
 	struct output_device *device = &output->device;
@@ -282,7 +286,8 @@ static void turn(struct output *output)
 
 	if (device->direct_fd >= 0)
 		from -= from % OUTPUT_ALIGN;
-	output_device_submit(device, output->current, (uint32_t)from, (uint32_t)output->buffer_size, output->base + from);
+	output_device_submit(device, output->current, (uint32_t)from, (uint32_t)output->buffer_size,
+			     output->base + from);
 	output_device_await(device, next);
 	memcpy(device->buffers[next].data, data + output->buffer_size, over);
 	output->current = next;
@@ -352,7 +357,7 @@ int output_flush(struct output *output)
 		return device->error.code;
 	if (!device->regular)
 		return output->used > 0 ? write_sequential(output) : 0;
-	/* The tail is not a multiple of a block: through the page cache, and once more, whole, when the buffer is full. */
+	/* The tail is no multiple of a block: through the page cache, and again with its whole buffer later. */
 	code = output_device_write_at(device, current_data(output) + output->flushed, output->used - output->flushed,
 				      output->base + output->flushed);
 	if (code == 0)

@@ -35,7 +35,8 @@ struct output_options {
 /* Opens path for writing; "-" is stdout. A path that is being written already is refused (a lock on the
  * .part). SIGPIPE and SIGXFSZ must be ignored by the process, so that their errors come back here.
  * On failure *error names the cause and *output is NULL. */
-int output_open(const char *path, const struct output_options *options, struct output **output, struct error *error);
+int output_open(const char *path, const struct output_options *options, struct output **output,
+		struct error *error);
 
 /* At least length (at most OUTPUT_RESERVE_MAX) writable bytes at the end of what was committed, or NULL with
  * output_error set (a write failed). May wait for a buffer in flight. */

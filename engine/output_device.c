@@ -97,7 +97,8 @@ int output_device_write_at(struct output_device *device, const uint8_t *data, si
 	return done == length ? 0 : output_device_fail(device, code, offset + done);
 }
 
-int output_device_write_next(struct output_device *device, const uint8_t *data, size_t length, uint64_t offset)
+int output_device_write_next(struct output_device *device, const uint8_t *data, size_t length,
+			     uint64_t offset)
 {
 	size_t done = 0;
 
@@ -130,7 +131,8 @@ static void complete(struct output_device *device, unsigned index, int result)
 		close(device->direct_fd);
 		device->direct_fd = -1;
 	}
-	output_device_write_at(device, buffer->data + buffer->from + done, buffer->length - done, buffer->offset + done);
+	output_device_write_at(device, buffer->data + buffer->from + done, buffer->length - done,
+			       buffer->offset + done);
 }
 
 static void reap_one(struct output_device *device)
@@ -186,7 +188,8 @@ static bool submit_to_ring(struct output_device *device, unsigned index)
 	return false;
 }
 
-void output_device_submit(struct output_device *device, unsigned index, uint32_t from, uint32_t to, uint64_t offset)
+void output_device_submit(struct output_device *device, unsigned index, uint32_t from, uint32_t to,
+			  uint64_t offset)
 {
 	struct output_buffer *buffer = &device->buffers[index];
 
@@ -204,8 +207,8 @@ void output_device_submit(struct output_device *device, unsigned index, uint32_t
 	output_device_write_at(device, buffer->data + from, to - from, offset);
 }
 
-/* kernel: registering pins the pages and charges them to RLIMIT_MEMLOCK of the user (8 MiB by default, over all
- * outputs), so fewer buffers may go where more do not. */
+/* kernel: registering pins the pages and charges them to RLIMIT_MEMLOCK of the user (8 MiB by default, over
+ * all outputs), so fewer buffers may go where more do not. */
 static bool register_buffers(struct output_device *device, size_t size)
 {
 	struct iovec pages[OUTPUT_BUFFERS_MAX];

@@ -51,7 +51,8 @@ bool output_device_ring(struct output_device *device, size_t size);
 
 /* Writes data[from .. to) of the buffer at offset: hands it to the ring, or writes it before it returns.
  * The buffer must not be changed until in_flight is false. An error is in device->error. */
-void output_device_submit(struct output_device *device, unsigned buffer, uint32_t from, uint32_t to, uint64_t offset);
+void output_device_submit(struct output_device *device, unsigned buffer, uint32_t from, uint32_t to,
+			  uint64_t offset);
 
 /* Waits until the buffer is not in flight. */
 void output_device_await(struct output_device *device, unsigned buffer);
@@ -63,7 +64,8 @@ void output_device_drain(struct output_device *device);
 int output_device_write_at(struct output_device *device, const uint8_t *data, size_t length, uint64_t offset);
 
 /* Writes to something that has no offsets. 0 or -errno, with device->error; offset is only counted. */
-int output_device_write_next(struct output_device *device, const uint8_t *data, size_t length, uint64_t offset);
+int output_device_write_next(struct output_device *device, const uint8_t *data, size_t length,
+			     uint64_t offset);
 
 /* Notes the first error with its cause and hint; returns code. */
 int output_device_fail(struct output_device *device, int code, uint64_t whole_until);

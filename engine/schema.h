@@ -108,7 +108,8 @@ struct schema_column {
 /* By enum schema_id: first the record's own columns, then the derived ones. */
 extern const struct schema_column schema_columns[SCHEMA_ALL_COLUMNS];
 
-/* Names of bits of record.layers and record.status, by bit number, NULL where there is none; and of enum tunnel_type. */
+/* Names of bits of record.layers and record.status, by bit number, NULL where there is none; and of enum
+ * tunnel_type. */
 extern const char *const schema_layer_names[32];
 extern const char *const schema_status_names[32];
 #define SCHEMA_TUNNEL_TYPES (TUNNEL_ETHERNET + 1)
@@ -162,7 +163,8 @@ static inline uint16_t schema_inner_vlan_id(const struct record *record)
 	return record->inner_vlan_tci & 0xfff;
 }
 
-/* The value of a numeric column, record's or derived, whether valid or not. Not for SCHEMA_IP and SCHEMA_MAC. */
+/* The value of a numeric column, record's or derived, whether valid or not. Not for SCHEMA_IP and
+ * SCHEMA_MAC. */
 static inline uint64_t schema_number(const struct schema_column *column, const struct record *record)
 {
 	const uint8_t *at = (const uint8_t *)record + column->offset;
@@ -197,7 +199,8 @@ static inline uint32_t schema_ip_length(const struct record *record)
 /* The column of that name, NULL: none. */
 const struct schema_column *schema_find(const char *name);
 
-/* The predicate as text, for descriptions: "always", "layers & 0xe00", ... At most size bytes, always ended. */
+/* The predicate as text, for descriptions: "always", "layers & 0xe00", ... At most size bytes, always
+ * ended. */
 void schema_describe_validity(const struct schema_column *column, char *text, size_t size);
 
 /* How NumPy calls the column's type: "<u4", "(16,)u1"; static string. */

@@ -1,5 +1,5 @@
-/* CSV by RFC 4180: a header of the schema's names, a row a record, CRLF, an absent value is an empty field. No
- * value holds a comma, a quote or a line end, so that none needs quotes.
+/* CSV by RFC 4180: a header of the schema's names, a row a record, CRLF, an absent value is an empty field.
+ * No value holds a comma, a quote or a line end, so that none needs quotes.
  */
 #include "engine/sinks/column_text.h"
 #include "engine/sinks/lines.h"

@@ -7,7 +7,8 @@
 #define PATIENCE_TICKS 10               /* about a second */
 #define MUCH_BYTES (2u * 1024 * 1024)   /* in that time: more than is held back in a buffer */
 
-int file_sink_open(size_t size, const struct sink_ops *ops, const char *target, const struct sink_options *options,
+int file_sink_open(size_t size, const struct sink_ops *ops, const char *target,
+		   const struct sink_options *options,
 		   struct file_sink **made, struct error *error)
 {
 	struct file_sink *file = calloc(1, size);
@@ -59,7 +60,8 @@ int file_sink_no_packet(struct file_sink *file)
 {
 	struct error *error = &file->sink.error;
 
-	error_set(error, -ENODATA, "%s output needs the packets' bytes, and these records come without", file->sink.ops->name);
+	error_set(error, -ENODATA, "%s output needs the packets' bytes, and these records come without",
+		  file->sink.ops->name);
 	return error_hint(error, "read the capture that they were made from, or write records, ndjson or csv");
 }
 
@@ -73,8 +75,8 @@ int file_sink_flush(struct sink *sink)
 	return file_sink_done(file);
 }
 
-/* Little comes: whoever looks at the file, or finds it after a crash, shall not miss what came long ago. Where much
- * comes the buffers fill by themselves, and a flush would only hold up the writes in flight. */
+/* Little comes: whoever looks at the file, or finds it after a crash, shall not miss what came long ago.
+ * Where much comes the buffers fill by themselves, and a flush would only hold up the writes in flight. */
 int file_sink_tick(struct sink *sink, uint64_t now_ns)
 {
 	struct file_sink *file = (struct file_sink *)sink;

@@ -14,8 +14,9 @@ struct file_sink {
 	unsigned ticks;        /* since the last flush */
 };
 
-/* A zeroed struct of size bytes (a struct file_sink first) with its output open on target. Fails with *made NULL. */
-int file_sink_open(size_t size, const struct sink_ops *ops, const char *target, const struct sink_options *options,
+/* A zeroed struct of size bytes (a struct file_sink first) with its output open on target; NULL on failure. */
+int file_sink_open(size_t size, const struct sink_ops *ops, const char *target,
+		   const struct sink_options *options,
 		   struct file_sink **made, struct error *error);
 
 /* The same for a format that is no text: refuses a terminal. */

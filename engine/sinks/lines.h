@@ -12,7 +12,8 @@
 typedef char *lines_put(void *context, char *p, const struct record *record);
 
 /* put is a constant in each caller, so that the compiler puts it into the loop. */
-static inline int lines_write(struct file_sink *file, const struct batch *batch, lines_put *put, void *context)
+static inline int lines_write(struct file_sink *file, const struct batch *batch, lines_put *put,
+			      void *context)
 {
 	char *start = (char *)output_reserve(file->output, LINES_CHUNK), *p = start;
 

@@ -53,7 +53,8 @@ static const struct sink_ops ndjson_ops = {
 	.close = file_sink_close,
 };
 
-int ndjson_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int ndjson_open(const char *target, const struct sink_options *options, struct sink **sink,
+		struct error *error)
 {
 	struct file_sink *file;
 	int code = file_sink_open(sizeof *file, &ndjson_ops, target, options, &file, error);

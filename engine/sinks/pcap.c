@@ -1,4 +1,4 @@
-/* pcap: draft-ietf-opsawg-pcap, with the nanosecond magic. One link type a file; no direction, no statistics. */
+/* pcap: draft-ietf-opsawg-pcap, with the nanosecond magic. One link type; no direction, no statistics. */
 #include <errno.h>
 #include <string.h>
 

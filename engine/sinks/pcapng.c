@@ -1,7 +1,7 @@
 /* pcapng: draft-ietf-opsawg-pcapng, https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcapng/
  *
  *	Section Header (hardware, system, application)
- *	Interface Description, one per interface: at the start those that are known, others before their first packet
+ *	Interface Description, one per interface: known ones at the start, others before their first packet
  *	Enhanced Packet ...   one per packet, with its direction
  *	Interface Statistics, one per interface, from the final ledger
  *
@@ -28,7 +28,8 @@ enum {
 
 	OPTION_END = 0,
 	SECTION_HARDWARE = 2, SECTION_OS = 3, SECTION_APPLICATION = 4,
-	INTERFACE_NAME = 2, INTERFACE_DESCRIPTION = 3, INTERFACE_MAC = 6, INTERFACE_RESOLUTION = 9, INTERFACE_FILTER = 11,
+	INTERFACE_NAME = 2, INTERFACE_DESCRIPTION = 3, INTERFACE_MAC = 6, INTERFACE_RESOLUTION = 9,
+	INTERFACE_FILTER = 11,
 	PACKET_FLAGS = 2,
 	STATISTICS_START = 2, STATISTICS_END = 3, STATISTICS_RECEIVED = 4, STATISTICS_IF_DROP = 5,
 	STATISTICS_ACCEPTED = 6, STATISTICS_OS_DROP = 7, STATISTICS_DELIVERED = 8,
@@ -150,11 +151,13 @@ static int write_section(struct pcapng_sink *pcapng, const char *application)
 }
 
 /* What filtered the packets: that of the capture that is read, and ours on top of it. */
-static void put_filter(struct block *block, const struct pcapng_sink *pcapng, const struct interface *interface)
+static void put_filter(struct block *block, const struct pcapng_sink *pcapng,
+		       const struct interface *interface)
 {
 	const char *ours = pcapng->filter != NULL ? pcapng->filter : "";
 	char text[1 + 2 * 1024 + 16] = ""; /* the first byte 0: a filter string follows */
-	size_t ours_length = strnlen(ours, 1023), theirs_length = strnlen(interface->filter, sizeof interface->filter - 1);
+	size_t ours_length = strnlen(ours, 1023);
+	size_t theirs_length = strnlen(interface->filter, sizeof interface->filter - 1);
 	char *p = text + 1;
 
 	if (ours_length > 0 && theirs_length > 0 && strcmp(ours, interface->filter) != 0) {
@@ -397,7 +400,8 @@ static const struct sink_ops pcapng_ops = {
 	.close = pcapng_close,
 };
 
-int pcapng_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int pcapng_open(const char *target, const struct sink_options *options, struct sink **sink,
+		struct error *error)
 {
 	struct pcapng_sink *pcapng;
 	struct file_sink *file;

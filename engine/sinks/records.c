@@ -86,7 +86,8 @@ static void add_fields(struct text *text)
 		const struct schema_column *column = &schema_columns[i];
 
 		schema_describe_validity(column, valid, sizeof valid);
-		add(text, "%s{\"name\":\"%s\",\"type\":\"%s\",\"offset\":%u,\"size\":%u,\"valid\":\"%s\"}", i > 0 ? "," : "",
+		add(text, "%s{\"name\":\"%s\",\"type\":\"%s\",\"offset\":%u,\"size\":%u,\"valid\":\"%s\"}",
+		    i > 0 ? "," : "",
 		    column->name, schema_type_name((enum schema_type)column->type), column->offset, column->size, valid);
 	}
 	add(text, "]");
@@ -161,7 +162,8 @@ static void add_run(struct text *text, const struct sink_options *options)
 static void add_counts(struct text *text, const struct records_sink *records, const struct ledger *ledger)
 {
 	if (ledger == NULL) {
-		add(text, ",\"records\":null,\"seen\":null,\"filtered\":null,\"lost\":null,\"start_ns\":null,\"end_ns\":null");
+		add(text,
+		    ",\"records\":null,\"seen\":null,\"filtered\":null,\"lost\":null,\"start_ns\":null,\"end_ns\":null");
 		return;
 	}
 	add(text, ",\"records\":%" PRIu64 ",\"seen\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"lost\":%" PRIu64,
@@ -169,7 +171,8 @@ static void add_counts(struct text *text, const struct records_sink *records, co
 	add(text, ",\"start_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64, ledger->start_ns, ledger->end_ns);
 }
 
-static int make_header(const struct records_sink *records, const struct ledger *ledger, char header[RECORDS_HEADER_SIZE])
+static int make_header(const struct records_sink *records, const struct ledger *ledger,
+		       char header[RECORDS_HEADER_SIZE])
 {
 	struct records_start start = { .header_size = RECORDS_HEADER_SIZE, .record_size = RECORD_SIZE };
 	struct text text = { .at = header + sizeof start, .end = header + RECORDS_HEADER_SIZE - 1 };
@@ -221,7 +224,7 @@ static int records_finish(struct sink *sink, const struct ledger *ledger)
 	struct records_sink *records = (struct records_sink *)sink;
 	char header[RECORDS_HEADER_SIZE];
 
-	/* The first header was made from the same parts, so that this one fits: interfaces are left out if they must. */
+	/* The first header was made from the same parts, so that this one fits. */
 	if (output_seekable(records->file.output) && make_header(records, ledger, header) == 0)
 		output_patch(records->file.output, 0, header, sizeof header);
 	return file_sink_finish(sink, ledger);
@@ -236,7 +239,8 @@ static const struct sink_ops records_ops = {
 	.close = file_sink_close,
 };
 
-int records_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int records_open(const char *target, const struct sink_options *options, struct sink **sink,
+		 struct error *error)
 {
 	struct records_sink *records;
 	struct file_sink *file;

@@ -8,7 +8,8 @@
 #include "engine/sink.h"
 
 /* Opens a sink on target: what follows the prefix, or the whole argument when the extension decided. */
-typedef int sink_opener(const char *target, const struct sink_options *options, struct sink **sink, struct error *error);
+typedef int sink_opener(const char *target, const struct sink_options *options, struct sink **sink,
+			struct error *error);
 
 struct sink_kind {
 	const char *prefix;    /* "ndjson:", "kafka://"; NULL: by extension only */
@@ -21,7 +22,7 @@ extern const struct sink_kind sink_kinds[];
 
 sink_opener text_open, ndjson_open, csv_open, pcapng_open, pcap_open, records_open, null_open;
 
-/* The record's NDJSON line, with its end, at p where LINES_ROOM bytes are; returns the first byte behind it. */
+/* The record's NDJSON line, with its end, at p where LINES_ROOM bytes are; returns its end. */
 char *ndjson_line(char *p, const struct record *record);
 
 #endif

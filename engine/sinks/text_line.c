@@ -83,7 +83,10 @@ static char *put_encapsulation(char *p, const struct record *record)
 		p = FORMAT_LITERAL(p, "NSH, ");
 	if (!(layers & LAYER_TUNNEL))
 		return p;
-	p = format_string(p, record->tunnel_type < SCHEMA_TUNNEL_TYPES ? schema_tunnel_names[record->tunnel_type] : "tunnel");
+	if (record->tunnel_type < SCHEMA_TUNNEL_TYPES)
+		p = format_string(p, schema_tunnel_names[record->tunnel_type]);
+	else
+		p = FORMAT_LITERAL(p, "tunnel");
 	if (layers & LAYER_TUNNEL_ID)
 		p = format_u32(FORMAT_LITERAL(p, " id "), record->tunnel_id);
 	if (record->tunnel_depth > 1)
@@ -115,8 +118,8 @@ static char *put_tcp(char *p, const struct record *record)
 	/* As tcpdump writes them, in its order. */
 	static const char marks[8] = { 'F', 'S', 'R', 'P', '.', 'U', 'E', 'W' };
 	static const uint8_t order[8] = { 0, 1, 2, 3, 5, 6, 7, 4 };
-	const uint32_t options = STATUS_TCP_MSS | STATUS_TCP_WINDOW_SCALE | STATUS_TCP_SACK_PERMITTED | STATUS_TCP_SACK |
-				 STATUS_TCP_TIMESTAMPS;
+	const uint32_t options = STATUS_TCP_MSS | STATUS_TCP_WINDOW_SCALE | STATUS_TCP_SACK_PERMITTED |
+				 STATUS_TCP_SACK | STATUS_TCP_TIMESTAMPS;
 
 	p = FORMAT_LITERAL(p, "Flags [");
 	for (unsigned i = 0; i < 8; i++) {
@@ -318,8 +321,8 @@ static char *put_remarks(const struct text_state *state, char *p, uint32_t statu
 
 char *text_line(struct text_state *state, char *p, const struct record *record)
 {
-	const uint32_t encapsulated = LAYER_VLAN | LAYER_VLAN_INNER | LAYER_PBB | LAYER_MACSEC | LAYER_MPLS | LAYER_PPP |
-				      LAYER_NSH | LAYER_TUNNEL;
+	const uint32_t encapsulated = LAYER_VLAN | LAYER_VLAN_INNER | LAYER_PBB | LAYER_MACSEC | LAYER_MPLS |
+				      LAYER_PPP | LAYER_NSH | LAYER_TUNNEL;
 
 	p = put_time(state, p, record->timestamp_ns);
 	if (state->many_interfaces)

@@ -51,8 +51,8 @@ char *text_addresses(struct text_state *state, char *p, const struct record *rec
 	return p;
 }
 
-/* Bytes behind the IP header: its options are of the header, IPv6 extension headers and AH are not. Where AH hides
- * how long an IPv4 header was it is taken to have no options. */
+/* Bytes behind the IP header: its options are of the header, IPv6 extension headers and AH are not. Where
+ * AH hides how long an IPv4 header was it is taken to have no options. */
 static uint32_t ip_payload_length(const struct record *record)
 {
 	uint32_t length = schema_ip_length(record);
@@ -61,7 +61,8 @@ static uint32_t ip_payload_length(const struct record *record)
 	if (record->layers & LAYER_IPV4 && record->layers & LAYER_AH)
 		header = 20;
 	else if (record->layers & LAYER_IPV4)
-		header = (uint32_t)((record->layers & LAYERS_L4 ? record->l4_offset : record->payload_offset) - record->l3_offset);
+		header = (record->layers & LAYERS_L4 ? record->l4_offset : record->payload_offset) -
+			 (uint32_t)record->l3_offset;
 	return length > header ? length - header : 0;
 }
 

@@ -1,5 +1,6 @@
-/* Outputs that fail, each in a way that happens: the error names the cause, nothing written is lost, and no partial
- * file gets its name. Also what the kernel may refuse us (io_uring, locked memory) without anything failing. */
+/* Outputs that fail, each in a way that happens: the error names the cause, nothing written is lost, and no
+ * partial file gets its name. Also what the kernel may refuse us (io_uring, locked memory) without anything
+ * failing. */
 #include "tests/unit/output/support.h"
 
 #include <errno.h>
@@ -162,6 +163,7 @@ static void in_child(int (*body)(const char *directory), const char *directory)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
 		print_message("not possible here: skipped\n");
+		remove_directory(strdup(directory)); /* skip does not come back */
 		skip();
 	}
 	assert_true(WIFEXITED(status));
@@ -266,13 +268,24 @@ static void locked_memory_refused(void **state)
 	remove_directory(directory);
 }
 
+/* Not so as another user, nor in a user namespace that has only its own. */
+static bool may_become_nobody(void)
+{
+	uid_t real, effective, saved;
+
+	if (geteuid() != 0 || getresuid(&real, &effective, &saved) != 0 ||
+	    setresuid((uid_t)-1, 65534, (uid_t)-1) != 0)
+		return false;
+	return setresuid((uid_t)-1, effective, (uid_t)-1) == 0;
+}
+
 /* Opened as root below a directory that nobody may search, finished as nobody. */
 static int finish_without_privileges(const char *directory)
 {
 	struct output *output;
 	struct error error = { 0 };
 
-	if (geteuid() != 0)
+	if (!may_become_nobody())
 		return 77;
 	CHILD_CHECK(mkdir(path_in(directory, "in"), 0777) == 0 && chmod(path_in(directory, "in"), 0777) == 0);
 	CHILD_CHECK(output_open(path_in(directory, "in/x"), &(struct output_options){ 0 }, &output, &error) == 0);
@@ -295,13 +308,14 @@ static void privileges_dropped(void **state)
 	remove_directory(directory);
 }
 
-/* A directory that the new user may not write: the file is whole and keeps its .part name, and that is said. */
+/* A directory that the new user may not write: the file is whole and keeps its .part name, and that is
+ * said. */
 static int rename_refused(const char *directory)
 {
 	struct output *output;
 	struct error error = { 0 };
 
-	if (geteuid() != 0)
+	if (!may_become_nobody())
 		return 77;
 	CHILD_CHECK(output_open(path_in(directory, "x"), &(struct output_options){ 0 }, &output, &error) == 0);
 	CHILD_CHECK(become_nobody(0) == 0);

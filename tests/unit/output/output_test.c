@@ -97,7 +97,8 @@ static void same_bytes_by_every_method(void **state)
 
 static void lengths_around_a_block(void **state)
 {
-	static const int lengths[] = { 0, 1, 511, 512, 4095, 4096, 4097, 8191, 8192, 8193, 65535, 65536, 65537, 131072 };
+	static const int lengths[] = { 0, 1, 511, 512, 4095, 4096, 4097, 8191, 8192, 8193, 65535, 65536,
+				      65537, 131072 };
 	char *directory = make_directory("/tmp");
 
 	for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -120,7 +121,8 @@ static void lengths_around_a_block(void **state)
 static void flush_shows(void **state)
 {
 	char *directory = make_directory("/tmp");
-	struct output *output = open_in(path_in(directory, "x"), (struct output_options){ .buffer_size = 8192, .buffers = 2 });
+	struct output *output = open_in(path_in(directory, "x"),
+					(struct output_options){ .buffer_size = 8192, .buffers = 2 });
 	uint64_t length = 0;
 
 	for (unsigned i = 0; i < 50; i++) {
@@ -202,7 +204,8 @@ static void link_at_part_is_refused(void **state)
 	struct output *output;
 
 	assert_int_equal(symlink("/etc/motd", path_in(directory, "x.part")), 0);
-	assert_int_equal(output_open(path_in(directory, "x"), &(struct output_options){ 0 }, &output, &error), -ELOOP);
+	assert_int_equal(output_open(path_in(directory, "x"), &(struct output_options){ 0 }, &output,
+				     &error), -ELOOP);
 	assert_null(output);
 	assert_non_null(strstr(error.hint, "symbolic link"));
 	remove_directory(directory);
@@ -216,7 +219,8 @@ static void second_writer_is_refused(void **state)
 
 	pattern_append(first, 100);
 	assert_int_equal(output_flush(first), 0);
-	assert_int_equal(output_open(path_in(directory, "x"), &(struct output_options){ 0 }, &second, &error), -EBUSY);
+	assert_int_equal(output_open(path_in(directory, "x"), &(struct output_options){ 0 }, &second,
+				     &error), -EBUSY);
 	assert_non_null(strstr(error.message, "being written already"));
 	pattern_check(path_in(directory, "x.part"), 100);
 	finish(first);
@@ -359,15 +363,19 @@ static void bad_paths(void **state)
 	struct output *output;
 	char long_name[400];
 
-	assert_int_equal(output_open(path_in(directory, "no/x"), &(struct output_options){ 0 }, &output, &error), -ENOENT);
+	assert_int_equal(output_open(path_in(directory, "no/x"), &(struct output_options){ 0 }, &output,
+				     &error), -ENOENT);
 	assert_string_equal(error.hint, "its directory does not exist");
 	assert_int_equal(output_open(directory, &(struct output_options){ 0 }, &output, &error), -EISDIR);
-	assert_int_equal(output_open(path_in(directory, "y/"), &(struct output_options){ 0 }, &output, &error), -EISDIR);
+	assert_int_equal(output_open(path_in(directory, "y/"), &(struct output_options){ 0 }, &output,
+				     &error), -EISDIR);
 	memset(long_name, 'n', sizeof long_name);
 	long_name[300] = '\0';
-	assert_int_equal(output_open(path_in(directory, long_name), &(struct output_options){ 0 }, &output, &error), -ENAMETOOLONG);
+	assert_int_equal(output_open(path_in(directory, long_name), &(struct output_options){ 0 }, &output,
+				     &error), -ENAMETOOLONG);
 	assert_int_equal(output_open("/proc/x", &(struct output_options){ 0 }, &output, &error), -ENOENT);
-	assert_int_equal(output_open(path_in(directory, "x"), &(struct output_options){ .buffer_size = 5000 }, &output, &error), -EINVAL);
+	assert_int_equal(output_open(path_in(directory, "x"),
+				     &(struct output_options){ .buffer_size = 5000 }, &output, &error), -EINVAL);
 	output_close(NULL);
 	remove_directory(directory);
 }

@@ -95,7 +95,8 @@ static void ndjson_nulls(void **state)
 {
 	struct setting *setting = *state;
 	const char *path = support_path(setting->directory, "x.txt");
-	struct record record = { .timestamp_ns = SUPPORT_TIME, .packet_offset = 12345 }; /* an address while it travels */
+	struct record record = { .timestamp_ns = SUPPORT_TIME,
+				.packet_offset = 12345 }; /* an address while it travels */
 	char *got;
 
 	setting->options.format = "ndjson";
@@ -280,7 +281,8 @@ static void pcapng_packet_bytes(void **state)
 }
 
 /* The value of an option of the block at, which starts its options at options. Fails when it is not there. */
-static const char *option(const char *bytes, size_t at, size_t options, uint16_t code, uint16_t expected_length)
+static const char *option(const char *bytes, size_t at, size_t options, uint16_t code,
+			  uint16_t expected_length)
 {
 	size_t end = at + u32_at(bytes, at + 4) - 4;
 
@@ -388,7 +390,8 @@ static void pcapng_interface_nobody_described(void **state)
 	struct sink *sink;
 
 	record.interface = 1;
-	assert_int_equal(sink_open(support_path(setting->directory, "x.pcapng"), &setting->options, &sink, &error), 0);
+	assert_int_equal(sink_open(support_path(setting->directory, "x.pcapng"), &setting->options, &sink,
+				   &error), 0);
 	assert_int_equal(sink->ops->write(sink, &batch), -EINVAL);
 	sink->ops->close(sink);
 }
@@ -396,7 +399,8 @@ static void pcapng_interface_nobody_described(void **state)
 /* Longer than one reservation can be: an aggregate of many segments. */
 static void packets_longer_than_a_reservation(void **state)
 {
-	static const uint32_t lengths[] = { OUTPUT_RESERVE_MAX - 52, OUTPUT_RESERVE_MAX - 51, OUTPUT_RESERVE_MAX, 1000001 };
+	static const uint32_t lengths[] = { OUTPUT_RESERVE_MAX - 52, OUTPUT_RESERVE_MAX - 51,
+					   OUTPUT_RESERVE_MAX, 1000001 };
 	static const char *const names[] = { "x.pcapng", "x.pcap" };
 	struct setting *setting = *state;
 	uint8_t *packet = malloc(1000001);
@@ -439,7 +443,8 @@ static void no_packets_to_save(void **state)
 		struct error error;
 		struct sink *sink;
 
-		assert_int_equal(sink_open(support_path(setting->directory, names[i]), &setting->options, &sink, &error), 0);
+		assert_int_equal(sink_open(support_path(setting->directory, names[i]), &setting->options,
+					   &sink, &error), 0);
 		assert_int_equal(sink->ops->write(sink, &batch), -ENODATA);
 		assert_non_null(strstr(sink->error.message, "come without"));
 		assert_non_null(strstr(sink->error.hint, "ndjson"));
@@ -565,12 +570,14 @@ static void arguments_name_formats(void **state)
 		const char *argument; /* %s: the directory */
 		const char *name;
 	} cases[] = {
-		{ "%s/x.pcapng", "pcapng" }, { "%s/x.PCAPNG", "pcapng" }, { "%s/x.pcap", "pcap" }, { "%s/x.ndjson", "ndjson" },
+		{ "%s/x.pcapng", "pcapng" }, { "%s/x.PCAPNG", "pcapng" }, { "%s/x.pcap", "pcap" },
+		{ "%s/x.ndjson", "ndjson" },
 		{ "%s/x.csv", "csv" }, { "%s/x.weir", "records" }, { "%s/x.txt", "text" }, { "text:%s/x.pcap", "text" },
 		{ "ndjson:%s/x", "ndjson" }, { "csv:%s/x", "csv" }, { "pcapng:%s/x", "pcapng" }, { "pcap:%s/x", "pcap" },
 		{ "records:%s/x", "records" }, { "%s/a:b.pcap", "pcap" }, { "-", "text" }, { "ndjson:-", "ndjson" },
 	};
-	static const char *const unknown[] = { "%s/x", "%s/x.zip", "%s/.pcap.", "tcpp://%s/x.pcap", "%s/pcap", "", ".pcap" };
+	static const char *const unknown[] = { "%s/x", "%s/x.zip", "%s/.pcap.", "tcpp://%s/x.pcap",
+					      "%s/pcap", "", ".pcap" };
 	struct setting *setting = *state;
 	struct error error;
 	struct sink *sink;

@@ -1,4 +1,5 @@
-/* Numbers, addresses and strings as text, compared with the C library's; the schema and the interface table. */
+/* Numbers, addresses and strings as text, compared with the C library's; the schema and the interface
+ * table. */
 #include "tests/unit/sinks/support.h"
 
 #include <arpa/inet.h>

@@ -76,7 +76,8 @@ static void addresses(void **state)
 	record.payload_offset = 42;
 	record.payload_length = 12;
 	expect("addresses", record, "incoming src=100.100.25.3:80, dst=10.112.13.6:21077, packet len= 40\n");
-	expect("addresses", six(support_tcp(5)), "incoming src=[2001:db8::1]:80, dst=[2001:db8::2]:1234, packet len= 65\n");
+	expect("addresses", six(support_tcp(5)),
+	       "incoming src=[2001:db8::1]:80, dst=[2001:db8::2]:1234, packet len= 65\n");
 	expect("addresses", icmp(), "");
 	record.layers ^= LAYER_UDP | LAYER_SCTP; /* it has ports, but is neither TCP nor UDP */
 	expect("addresses", record, "");
@@ -236,7 +237,8 @@ static void tcp_python_bytes(void **state)
 	expect("tcp", segment("it's", 4, 0), HEAD "b\"it's\"...\n");
 	expect("tcp", segment("\"q\"", 3, 0), HEAD "b'\"q\"'...\n");
 	expect("tcp", segment("'\"", 2, 0), HEAD "b'\\'\"'...\n");
-	expect("tcp", segment("\\\t\n\r\0\x1f ~\x7f\xff", 10, 0), HEAD "b'\\\\\\t\\n\\r\\x00\\x1f ~\\x7f\\xff'...\n");
+	expect("tcp", segment("\\\t\n\r\0\x1f ~\x7f\xff", 10, 0),
+	       HEAD "b'\\\\\\t\\n\\r\\x00\\x1f ~\\x7f\\xff'...\n");
 	/* Only what is shown decides about the quotes: the single quote is byte 51. */
 	expect("tcp", segment("00000000001111111111222222222233333333334444444444'", 51, 0),
 	       HEAD "b'00000000001111111111222222222233333333334444444444'...\n");
@@ -336,7 +338,8 @@ static void unknown_format(void **state)
 
 	assert_int_equal(sink_open("-", &options, &sink, &error), -EINVAL);
 	assert_string_equal(error.message, "no format 'nosuch'");
-	assert_string_equal(error.hint, "known are text, addresses, line, ip, tcp, arp, brief, ndjson, csv, streams");
+	assert_string_equal(error.hint,
+			    "known are text, addresses, line, ip, tcp, arp, brief, ndjson, csv, streams");
 }
 
 int main(void)

@@ -126,7 +126,8 @@ int support_exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
-void support_run(const char *spec, const struct sink_options *options, const struct record *records, uint32_t count)
+void support_run(const char *spec, const struct sink_options *options, const struct record *records,
+		 uint32_t count)
 {
 	const struct record **pointers = calloc(count + 1, sizeof *pointers);
 	struct batch batch = { .records = pointers, .count = count, .interfaces = options->interfaces };
@@ -146,7 +147,8 @@ void support_run(const char *spec, const struct sink_options *options, const str
 	free(pointers);
 }
 
-char *support_text(const char *format, const struct record *records, uint32_t count, struct interface_table *table)
+char *support_text(const char *format, const struct record *records, uint32_t count,
+		   struct interface_table *table)
 {
 	char *directory = support_directory(), *bytes;
 	char spec[600];

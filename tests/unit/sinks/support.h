@@ -40,10 +40,12 @@ char *support_read(const char *path, size_t *length);
 int support_exists(const char *path);
 
 /* Opens spec, writes count records in one batch, finishes with a ledger of zeros and the given times. */
-void support_run(const char *spec, const struct sink_options *options, const struct record *records, uint32_t count);
+void support_run(const char *spec, const struct sink_options *options, const struct record *records,
+		 uint32_t count);
 
 /* The text of one record in a format (NULL: the default line) as written to a file. The caller frees. */
-char *support_text(const char *format, const struct record *records, uint32_t count, struct interface_table *table);
+char *support_text(const char *format, const struct record *records, uint32_t count,
+		   struct interface_table *table);
 
 /* A ledger of one ring on interface 0. The caller calls ledger_close. */
 void support_ledger(struct ledger *ledger);

@@ -27,7 +27,8 @@ static void tcp(void **state)
 	record = support_tcp(0);
 	record.tcp_flags = 0x02;
 	record.status = STATUS_TCP_MSS | STATUS_TCP_SACK_PERMITTED | STATUS_TCP_TIMESTAMPS | STATUS_TCP_WINDOW_SCALE;
-	expect(record, "IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [S], seq 1, win 502, options [mss,sackOK,TS,wscale], length 0");
+	expect(record,
+	       "IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [S], seq 1, win 502, options [mss,sackOK,TS,wscale], length 0");
 	record.tcp_flags = 0;
 	record.status = STATUS_TCP_SACK;
 	expect(record, "IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [none], seq 1, win 502, options [sack], length 0");
@@ -135,23 +136,27 @@ static void tags_and_tunnels(void **state)
 
 	record.layers |= LAYER_VLAN;
 	record.vlan_tci = 100;
-	expect(record, "vlan 100, IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [P.], seq 1:101, ack 2, win 502, length 100");
+	expect(record,
+	       "vlan 100, IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [P.], seq 1:101, ack 2, win 502, length 100");
 	record.vlan_tci = 0xe000 | 0x1000 | 4095;
 	record.layers |= LAYER_VLAN_INNER | LAYER_MPLS;
 	record.inner_vlan_tci = 7;
 	expect(record, "vlan 4095, p 7, vlan 7, MPLS, IP 10.0.0.1.80 > 10.0.0.2.1234: "
 		       "Flags [P.], seq 1:101, ack 2, win 502, length 100");
-	record.layers = (record.layers & ~(uint32_t)(LAYER_VLAN | LAYER_VLAN_INNER | LAYER_MPLS)) | LAYER_TUNNEL | LAYER_TUNNEL_ID;
+	record.layers ^= LAYER_VLAN | LAYER_VLAN_INNER | LAYER_MPLS | LAYER_TUNNEL | LAYER_TUNNEL_ID;
 	record.tunnel_type = TUNNEL_VXLAN;
 	record.tunnel_id = 16777215;
 	record.tunnel_depth = 1;
-	expect(record, "vxlan id 16777215, IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [P.], seq 1:101, ack 2, win 502, length 100");
+	expect(record,
+	       "vxlan id 16777215, IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [P.], seq 1:101, ack 2, win 502, length 100");
 	record.tunnel_type = TUNNEL_GRE;
 	record.layers &= ~(uint32_t)LAYER_TUNNEL_ID;
 	record.tunnel_depth = 3;
-	expect(record, "gre depth 3, IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [P.], seq 1:101, ack 2, win 502, length 100");
+	expect(record,
+	       "gre depth 3, IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [P.], seq 1:101, ack 2, win 502, length 100");
 	record.tunnel_type = 255; /* from a newer file */
-	expect(record, "tunnel depth 3, IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [P.], seq 1:101, ack 2, win 502, length 100");
+	expect(record,
+	       "tunnel depth 3, IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [P.], seq 1:101, ack 2, win 502, length 100");
 }
 
 static void fragments_and_remarks(void **state)
@@ -165,13 +170,15 @@ static void fragments_and_remarks(void **state)
 	expect(record, "IP 10.0.0.1 > 10.0.0.2: frag (id 99, offset 1480, more), UDP, length 1480");
 	record.status = STATUS_FRAGMENT | STATUS_CUT | STATUS_SHORT | STATUS_MALFORMED_L4 | STATUS_IP_CHECKSUM_BAD |
 			STATUS_L4_CHECKSUM_BAD | STATUS_TUNNEL_BOUND | STATUS_AGGREGATED | STATUS_LATE;
-	expect(record, "IP 10.0.0.1 > 10.0.0.2: frag (id 99, offset 1480), UDP, length 1480 [cut] [short] [malformed] "
+	expect(record,
+	       "IP 10.0.0.1 > 10.0.0.2: frag (id 99, offset 1480), UDP, length 1480 [cut] [short] [malformed] "
 		       "[bad ip cksum] [bad cksum] [nested too deep] [aggregated] [late]");
 }
 
 static void not_ip(void **state)
 {
-	struct record record = { .timestamp_ns = SUPPORT_TIME, .wire_length = 60, .packet_offset = RECORD_NO_OFFSET };
+	struct record record = { .timestamp_ns = SUPPORT_TIME, .wire_length = 60,
+				.packet_offset = RECORD_NO_OFFSET };
 
 	expect(record, "link data, length 60");
 	record.layers = LAYER_ETH | LAYER_ETHERTYPE;
