@@ -1,7 +1,7 @@
 # The two commands of the README. Everything else is meson's (see CONTRIBUTING.md).
 BUILD ?= build
 
-.PHONY: run test build prove test-vm clean
+.PHONY: run test build prove fuzz test-vm clean
 
 run:
 	@tests/install.sh run
@@ -18,6 +18,11 @@ build:
 prove:
 	@tests/install.sh test
 	@tests/prove/run.sh
+
+# Seconds for each target: make fuzz FUZZ=600
+fuzz:
+	@tests/install.sh test
+	@tests/fuzz/run.sh $(or $(FUZZ),60)
 
 test-vm:
 	@tests/install.sh test

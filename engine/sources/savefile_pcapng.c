@@ -29,6 +29,9 @@
 /* A section or interface block of more bytes is taken for corruption. */
 #define OTHER_MAX (UINT32_C(16) << 20)
 
+/* A block of unknown type of more bytes is passed over without having been in memory. */
+#define UNSEEN_MIN (UINT32_C(1) << 20)
+
 #define PREFETCH_AHEAD 512u
 
 enum option {
@@ -263,8 +266,8 @@ static inline __attribute__((always_inline)) size_t read_block(struct savefile *
 	*step = whole;
 	if (__builtin_expect(length < block_least(type) || length > block_most(type), false))
 		return savefile_corrupted(file, "a block of type %u claims %u bytes", type, length);
-	if (!known && left < whole)
-		return 0; /* passed over without having been there */
+	if (!known && whole > UNSEEN_MIN)
+		return 0;
 	if (left < whole)
 		return (size_t)whole;
 	if (__builtin_expect(savefile_load32(block + whole - 4, swap) != length, false))

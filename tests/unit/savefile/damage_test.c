@@ -100,6 +100,34 @@ static void test_ng_corrupted(void **state)
 	expect_corrupted(68, 76, "two lengths");
 }
 
+/* The two lengths of a block that is passed over are compared or not by its size alone, not by how much of it
+ * happened to be in the buffer (found by fuzz_savefile). */
+static void test_ng_unknown_block_lengths(void **state)
+{
+	static const uint32_t sizes[] = { 2000, 2000000 };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct capfile file = { 0 };
+		struct reading reading;
+		uint32_t wrong = 12;
+		size_t start;
+
+		ng_section_with_packets(&file, 1);
+		start = block_begin(&file, 0xbad);
+		put_fill(&file, 0x42, sizes[i]);
+		block_end(&file, start);
+		memcpy(file.bytes + file.length - 4, &wrong, 4);
+		ng_packet(&file, 0, 1, 40, 40, 2);
+		read_from_memory(&reading, file.bytes, file.length);
+		assert_int_equal(reading.count, 1 + i);
+		assert_int_equal(reading.warning.code, i == 0 ? -EBADMSG : 0);
+		reading_free(&reading);
+		read_every_way(file.bytes, file.length);
+		capfile_free(&file);
+	}
+}
+
 static void test_ng_bad_sections(void **state)
 {
 	static const struct {
@@ -206,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cut_at_every_byte),
 		cmocka_unit_test(test_ng_corrupted),
+		cmocka_unit_test(test_ng_unknown_block_lengths),
 		cmocka_unit_test(test_ng_bad_sections),
 		cmocka_unit_test(test_ng_without),
 		cmocka_unit_test(test_ng_fcs),
