@@ -6,6 +6,7 @@
 #include "engine/sources/afpacket.h"
 #include "engine/sources/afxdp.h"
 #include "engine/sources/rawsocket.h"
+#include "engine/sources/xdprecords.h"
 
 static int open_afpacket(const struct run_options *options, const struct source_options *source_options,
 			 const char *interface_name, struct interface_table *table, struct source **sources,
@@ -58,6 +59,22 @@ static int open_rawsocket(const struct run_options *options, const struct source
 	return result;
 }
 
+static int open_xdprecords(const struct run_options *options, const struct source_options *source_options,
+			   const char *interface_name, struct interface_table *table, struct source **sources,
+			   unsigned max, unsigned *count, struct source_report *report, struct error *error)
+{
+	const struct xdprecords_options records = {
+		.mode = options->backend_options.afxdp.mode,
+		.ports = options->decode.ports,
+	};
+
+	if (options->decode.verify_checksums) {
+		error_set(error, -EINVAL, "xdp-records has no packet bytes to check");
+		return error_hint(error, "--backend afpacket verifies checksums");
+	}
+	return xdprecords_open(interface_name, &records, source_options, table, sources, max, count, report, error);
+}
+
 static const struct {
 	const char *name;
 	int (*open)(const struct run_options *options, const struct source_options *source_options,
@@ -68,6 +85,7 @@ static const struct {
 	{ "afpacket", open_afpacket },
 	{ "afxdp", open_afxdp },
 	{ "rawsocket", open_rawsocket },
+	{ "xdp-records", open_xdprecords },
 };
 
 int backend_open(const struct run_options *options, const struct source_options *source_options,
