@@ -46,8 +46,13 @@ def enter():
     os.environ['WEIR_TEST_INSIDE'] = '1'
     for options in ['-n'], ['-Urn']:
         if subprocess.run(['unshare'] + options + ['true'], stderr=subprocess.DEVNULL).returncode == 0:
+            os.environ['WEIR_TEST_OPTIONS'] = options[0]
             os.execvp('unshare', ['unshare'] + options + [sys.executable] + sys.argv)
     skip('no network namespace can be made here')
+
+
+def in_user_namespace():
+    return os.environ['WEIR_TEST_OPTIONS'] == '-Urn'
 
 
 def run(*command):
