@@ -49,8 +49,14 @@ static void take_note(void *context, const char *text)
 	struct engine *engine = context;
 
 	pthread_mutex_lock(&engine->lock);
+	for (unsigned i = 0; i < engine->note_count; i++) {
+		/* The workers of one interface all tell the same. */
+		if (strcmp(engine->notes[i], text) == 0)
+			goto known;
+	}
 	if (engine->note_count < NOTES_MAX)
 		snprintf(engine->notes[engine->note_count++], sizeof engine->notes[0], "%s", text);
+known:
 	pthread_mutex_unlock(&engine->lock);
 }
 

@@ -1,0 +1,173 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+
+#include "engine/clock.h"
+#include "engine/worker_internal.h"
+
+#define REOPEN_PERIOD_MS 200
+#define STATS_PERIOD_NS (100 * NS_PER_MS)
+
+void worker_watch_source(struct worker *worker)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u32 = 0 };
+
+	/* A closed descriptor has left the set by itself, and a new one may have its number; one that was kept
+	 * is there already (EEXIST). */
+	if (worker->source->fd >= 0)
+		epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->source->fd, &event);
+}
+
+void worker_read_stats(struct worker *worker)
+{
+	struct source_stats stats = { 0 };
+
+	worker->source->ops->stats(worker->source, &stats);
+	pthread_mutex_lock(&worker->stats_lock);
+	worker->stats = stats;
+	pthread_mutex_unlock(&worker->stats_lock);
+}
+
+void worker_refresh_stats(struct worker *worker)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (now < worker->stats_at_ns)
+		return;
+	worker->stats_at_ns = now + STATS_PERIOD_NS;
+	worker_read_stats(worker);
+}
+
+static void answer_time(struct worker *worker, bool nothing_older)
+{
+	const struct source_ops *ops = worker->source->ops;
+
+	if (!worker_flag(&worker->time_asked))
+		return;
+	atomic_store_explicit(&worker->time_asked, false, memory_order_relaxed);
+	if (!nothing_older) {
+		/* The clock is read first: what arrives behind the look at the ring is younger. */
+		uint64_t now = clock_wall_ns();
+
+		if (ops->empty == NULL || !ops->empty(worker->source))
+			return;
+		worker_send_control(worker, SLOT_TIME, 0, now - WORKER_TIME_SLACK_NS);
+	} else {
+		worker_send_control(worker, SLOT_TIME, 0, clock_wall_ns() - WORKER_TIME_SLACK_NS);
+	}
+	worker_commit(worker);
+}
+
+static bool returns_waiting(struct worker *worker)
+{
+	return worker->spans_out > 0 && spsc_used(&worker->returns) > 0;
+}
+
+/* Something may have come between the last look and the announcement. */
+static bool called_for(struct worker *worker)
+{
+	return worker_flag(&worker->abort_asked) || (worker_flag(&worker->stop_asked) && !worker->stopping) ||
+	       worker_flag(&worker->time_asked) || returns_waiting(worker);
+}
+
+/* Sleeps until the source or the doorbell has something, at most timeout_ms (-1: for ever). Returns 0, or what
+ * the source's check says. */
+static int sleep_until_called(struct worker *worker, int timeout_ms)
+{
+	struct epoll_event events[2];
+	int count, result = 0;
+
+	worker_ring_writer(worker);
+	doorbell_announce(&worker->bell);
+	if (called_for(worker)) {
+		doorbell_awake(&worker->bell);
+		return 0;
+	}
+	worker_add(&worker->counters.sleeps, 1);
+	count = epoll_wait(worker->epoll_fd, events, 2, timeout_ms);
+	doorbell_awake(&worker->bell);
+	for (int i = 0; i < count; i++) {
+		if (events[i].data.u32 == 0 && (events[i].events & (EPOLLERR | EPOLLHUP)) &&
+		    worker->source->ops->check != NULL)
+			result = worker->source->ops->check(worker->source);
+	}
+	return result;
+}
+
+int worker_idle(struct worker *worker)
+{
+	const struct source_ops *ops = worker->source->ops;
+	int timeout_ms = -1;
+
+	worker_refresh_stats(worker);
+	answer_time(worker, false);
+	if (ops->arm != NULL && ops->arm(worker->source))
+		return 0;
+	if (worker->stopping)
+		timeout_ms = 1;
+	return sleep_until_called(worker, timeout_ms);
+}
+
+static void note(struct worker *worker, const char *format, const char *name)
+{
+	char text[256];
+
+	snprintf(text, sizeof text, format, name);
+	worker->config.note(worker->config.context, text);
+}
+
+const char *worker_interface_name(const struct worker *worker)
+{
+	const struct interface *interface = interface_table_get(worker->config.interfaces, worker->source->interface);
+
+	return interface != NULL ? interface->name : "the interface";
+}
+
+int worker_survive_loss(struct worker *worker)
+{
+	struct source *source = worker->source;
+	struct error error = { 0 };
+	int result = -EAGAIN;
+
+	if (worker->config.exit_on_interface_loss || source->ops->reopen == NULL) {
+		error_set(&error, -ENETDOWN, "%s went away", worker_interface_name(worker));
+		error_hint(&error, "what was captured before is saved");
+		worker->config.failed(worker->config.context, &error);
+		return -ENETDOWN;
+	}
+	note(worker, "%s went away; capturing goes on when it is back", worker_interface_name(worker));
+	while (!worker_flag(&worker->stop_asked) && !worker_flag(&worker->abort_asked)) {
+		worker_take_returns(worker);
+		answer_time(worker, true);
+		if (worker->spans_out == 0) {
+			result = source->ops->reopen(source);
+			if (result == 0) {
+				note(worker, "%s is back; capturing again", worker_interface_name(worker));
+				worker_watch_source(worker);
+				return 0;
+			}
+			if (result != -EAGAIN) {
+				worker->config.failed(worker->config.context, &source->error);
+				return result;
+			}
+		}
+		sleep_until_called(worker, REOPEN_PERIOD_MS);
+	}
+	return result;
+}
+
+void worker_await_spans(struct worker *worker)
+{
+	worker_take_returns(worker);
+	while (worker->spans_out > 0) {
+		struct pollfd poll_bell = { .fd = worker->bell.fd, .events = POLLIN };
+
+		doorbell_announce(&worker->bell);
+		if (!returns_waiting(worker))
+			poll(&poll_bell, 1, -1);
+		doorbell_awake(&worker->bell);
+		worker_take_returns(worker);
+	}
+}
+
