@@ -299,3 +299,29 @@ uint64_t fixture_counter(struct source *source, const char *name)
 	fail_msg("no counter %s", name);
 	return 0;
 }
+
+uint32_t fixture_sequence(const struct fixture_frame *frame)
+{
+	uint32_t sequence;
+
+	memcpy(&sequence, frame->bytes + FIXTURE_SEQUENCE_AT, sizeof sequence);
+	return sequence;
+}
+
+uint64_t fixture_check_once(const struct fixture_capture *capture, uint32_t sent, uint32_t first)
+{
+	uint8_t *times = calloc(sent, 1);
+	uint64_t there = 0;
+
+	assert_non_null(times);
+	for (size_t i = 0; i < capture->count; i++) {
+		uint32_t sequence = fixture_sequence(&capture->frames[i]);
+
+		assert_true(sequence < sent);
+		if (++times[sequence] > 1)
+			fail_msg("packet %u is there twice", sequence);
+		there += sequence >= first;
+	}
+	free(times);
+	return there;
+}

@@ -76,6 +76,13 @@ void fixture_close(struct fixture_capture *capture);
 /* The named counter of one of the three lists; the test fails when there is none. */
 uint64_t fixture_counter(struct source *source, const char *name);
 
+/* The number that fixture_udp put into a frame. */
+uint32_t fixture_sequence(const struct fixture_frame *frame);
+
+/* Fails on a sequence number that is there twice, or that is not below sent. Returns how many there are from first
+ * on. */
+uint64_t fixture_check_once(const struct fixture_capture *capture, uint32_t sent, uint32_t first);
+
 /* Skips this test when the test runs without root's own powers. */
 void fixture_need_root(const char *what);
 

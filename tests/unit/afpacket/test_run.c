@@ -1,5 +1,5 @@
 /* From the first packet to the last: nothing from before the start, nothing twice, every loss counted; rings
- * of all sizes; interfaces that go away and come back. Packets carry sequence numbers. */
+ * of all sizes. Packets carry sequence numbers. */
 #include "fixture.h"
 
 #include <errno.h>
@@ -61,33 +61,6 @@ static uint32_t flooder_stop(struct flooder *flooder)
 	return atomic_load(&flooder->sent);
 }
 
-static uint32_t sequence_of(const struct fixture_frame *frame)
-{
-	uint32_t sequence;
-
-	memcpy(&sequence, frame->bytes + FIXTURE_SEQUENCE_AT, sizeof sequence);
-	return sequence;
-}
-
-/* Fails on a sequence number that is there twice. Returns how many there are from first on. */
-static uint64_t check_once(const struct fixture_capture *capture, uint32_t sent, uint32_t first)
-{
-	uint8_t *times = calloc(sent, 1);
-	uint64_t there = 0;
-
-	assert_non_null(times);
-	for (size_t i = 0; i < capture->count; i++) {
-		uint32_t sequence = sequence_of(&capture->frames[i]);
-
-		assert_true(sequence < sent);
-		if (++times[sequence] > 1)
-			fail_msg("packet %u is there twice", sequence);
-		there += sequence >= first;
-	}
-	free(times);
-	return there;
-}
-
 /* While packets flow: rings are opened and started, with one and with more workers, again and again. Nothing
  * is foreign, nothing is there twice, nothing sent after the start is missing but what was counted as lost. */
 static void start_up(void **state)
@@ -117,9 +90,9 @@ static void start_up(void **state)
 		lost = fixture_stop(&capture);
 		for (size_t i = 0; i < capture.count; i++) {
 			assert_int_equal(capture.frames[i].bytes[63], 0xaa);
-			assert_true(sequence_of(&capture.frames[i]) + 1 >= before);
+			assert_true(fixture_sequence(&capture.frames[i]) + 1 >= before);
 		}
-		there = check_once(&capture, sent, at_start);
+		there = fixture_check_once(&capture, sent, at_start);
 		assert_true(sent > at_start + 100);
 		if (there + lost < sent - at_start)
 			fail_msg("round %u: %u sent after the start, %llu there, %llu counted as lost", round,
@@ -148,7 +121,7 @@ static void overflow(void **state)
 	}
 	sent = flooder_stop(&flooder);
 	lost = fixture_stop(&capture);
-	there = check_once(&capture, sent, 0);
+	there = fixture_check_once(&capture, sent, 0);
 	assert_true(lost > 0);
 	assert_int_equal(there + lost, sent);
 	assert_int_equal(fixture_counter(capture.sources[0], "ring_drops"), lost);
@@ -271,7 +244,7 @@ static void hash_is_symmetric(void **state)
 	assert_int_equal(capture.count, 256);
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < capture.count; i++) {
-			uint32_t sequence = sequence_of(&capture.frames[i]);
+			uint32_t sequence = fixture_sequence(&capture.frames[i]);
 
 			if (pass == 0 && sequence < 64) {
 				worker_of_flow[sequence] = capture.worker_of[i];
@@ -435,7 +408,7 @@ static void ring_beyond_4_gib(void **state)
 		/* one block each: past the last one, whose offset has 33 bits, and round */
 		fixture_send(sender, "vb", frame, fixture_udp(frame, 64, i, 1, 2));
 		fixture_collect(&capture, i + 1, 1000);
-		assert_int_equal(sequence_of(&capture.frames[i]), i);
+		assert_int_equal(fixture_sequence(&capture.frames[i]), i);
 	}
 	assert_int_equal(fixture_stop(&capture), 0);
 	fixture_close(&capture);
@@ -460,137 +433,6 @@ static void bad_interfaces(void **state)
 	assert_int_equal(fixture_try_open(&capture, "va", 1000, &options, &error), -EINVAL);
 }
 
-static bool all_reopened(struct fixture_capture *capture, unsigned *done)
-{
-	unsigned back = 0;
-
-	for (unsigned i = 0; i < capture->workers; i++) {
-		if (!(*done & 1u << i) && capture->sources[i]->ops->reopen(capture->sources[i]) == 0)
-			*done |= 1u << i;
-		back += (*done >> i) & 1;
-	}
-	return back == capture->workers;
-}
-
-/* Hands out the rest and says that it is away, on every worker. */
-static void await_away(struct fixture_capture *capture)
-{
-	for (unsigned i = 0; i < capture->workers; i++) {
-		struct source *source = capture->sources[i];
-		struct pollfd ready = { .fd = source->fd, .events = POLLIN };
-		struct frame frames[SOURCE_BURST];
-		int count;
-
-		assert_int_equal(poll(&ready, 1, 1000), 1);
-		while (!(ready.revents & POLLERR))
-			assert_int_equal(poll(&ready, 1, 1000), 1);
-		assert_int_equal(source->ops->check(source), 0);
-		for (int tries = 0; tries < 1000; tries++) {
-			count = source->ops->rx_burst(source, frames, SOURCE_BURST);
-			if (count < 0)
-				break;
-			for (int n = 0; n < count; n++) {
-				if (frames[n].flags & FRAME_LAST_OF_SPAN)
-					source->ops->release(source, frames[n].span);
-				capture->count++; /* their bytes do not matter here */
-			}
-			usleep(1000);
-		}
-		assert_int_equal(count, -ENETDOWN);
-	}
-}
-
-static void comes_back(unsigned workers, bool deleted)
-{
-	struct source_options options = fixture_options();
-	struct fixture_capture capture;
-	uint8_t frame[FIXTURE_FRAME_MOST];
-	unsigned done = 0;
-	int sender = fixture_sender();
-	struct source_stats stats;
-	uint64_t seen = 0;
-
-	options.filter = "udp port 53";
-	fixture_veth("wa", "wb");
-	fixture_open(&capture, "wa", workers, &options);
-	for (unsigned i = 0; i < 100; i++)
-		fixture_send(sender, "wb", frame, fixture_udp(frame, 64, i, (uint16_t)i, 53));
-	fixture_run(deleted ? "ip link del wa" : "ip link set wa down");
-	await_away(&capture);
-	assert_int_equal(capture.count, 100);
-	capture.count = 0;
-	assert_false(all_reopened(&capture, &done));
-	assert_int_equal(done, 0);
-	if (deleted) {
-		/* and once more before it is really back: a new one that goes at once */
-		fixture_veth("wa", "wb");
-		if (workers > 1)
-			assert_int_equal(capture.sources[0]->ops->reopen(capture.sources[0]), -EAGAIN);
-		fixture_run("ip link del wa");
-		assert_false(all_reopened(&capture, &done));
-		fixture_veth("wa", "wb");
-	} else {
-		fixture_run("ip link set wa up");
-	}
-	while (!all_reopened(&capture, &done))
-		usleep(1000);
-	for (unsigned i = 0; i < 200; i++)
-		fixture_send(sender, "wb", frame, fixture_udp(frame, 64, i, (uint16_t)i, i % 2 ? 53 : 54));
-	fixture_collect_all(&capture, 100);
-	assert_int_equal(capture.count, 100);
-	assert_int_equal(check_once(&capture, 200, 0), 100);
-	assert_int_equal(fixture_stop(&capture), 0);
-	for (unsigned i = 0; i < workers; i++) {
-		capture.sources[i]->ops->stats(capture.sources[i], &stats);
-		seen += stats.seen;
-	}
-	assert_int_equal(seen, 200);
-	assert_int_equal(fixture_counter(capture.sources[0], "interface_losses"), 1);
-	fixture_close(&capture);
-	fixture_run("ip link del wa");
-	close(sender);
-}
-
-static void down_and_up(void **state)
-{
-	comes_back(1, false);
-	comes_back(3, false);
-}
-
-static void deleted_and_made_again(void **state)
-{
-	comes_back(1, true);
-	comes_back(3, true);
-}
-
-/* Deleted while it is down: the socket has nothing more to say, reopen finds out all the same. */
-static void deleted_while_down(void **state)
-{
-	struct source_options options = fixture_options();
-	struct fixture_capture capture;
-	unsigned done = 0;
-	uint8_t frame[FIXTURE_FRAME_MOST];
-	int sender = fixture_sender();
-
-	fixture_veth("wa", "wb");
-	fixture_open(&capture, "wa", 2, &options);
-	fixture_run("ip link set wa down");
-	await_away(&capture);
-	assert_false(all_reopened(&capture, &done));
-	fixture_run("ip link del wa");
-	assert_false(all_reopened(&capture, &done));
-	fixture_veth("wa", "wb");
-	while (!all_reopened(&capture, &done))
-		usleep(1000);
-	fixture_send(sender, "wb", frame, fixture_udp(frame, 64, 7, 1, 2));
-	fixture_collect_all(&capture, 1);
-	assert_int_equal(capture.count, 1);
-	fixture_stop(&capture);
-	fixture_close(&capture);
-	fixture_run("ip link del wa");
-	close(sender);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -605,9 +447,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(promiscuous_while_open),
 		cmocka_unit_test(ring_beyond_4_gib),
 		cmocka_unit_test(bad_interfaces),
-		cmocka_unit_test(down_and_up),
-		cmocka_unit_test(deleted_and_made_again),
-		cmocka_unit_test(deleted_while_down),
 	};
 
 	if (argc > 1)
