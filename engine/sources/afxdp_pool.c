@@ -230,6 +230,21 @@ static void end_span(struct afxdp_pool *pool, struct burst *burst)
 	pool->handed_out += burst->count;
 }
 
+/* Whether more descs than the available ones have come. xsk_ring_cons__peek looks again only when it knows of
+ * none at all. Returns how many are peeked now. */
+static unsigned look_again(struct afxdp_pool *pool, uint32_t start, unsigned available)
+{
+	uint32_t known;
+
+	/* pairs with: the kernel's xskq_prod_submit. */
+	pool->rx.cached_prod = __atomic_load_n(pool->rx.producer, __ATOMIC_ACQUIRE);
+	known = pool->rx.cached_prod - start;
+	if (known > SOURCE_BURST)
+		known = SOURCE_BURST;
+	pool->rx.cached_cons = start + known;
+	return known;
+}
+
 unsigned afxdp_pool_rx(struct afxdp_pool *pool, struct frame *frames, unsigned max)
 {
 	struct burst burst = { .frames = frames, .first = AFXDP_POOL_NONE, .last = AFXDP_POOL_NONE };
@@ -241,10 +256,12 @@ unsigned afxdp_pool_rx(struct afxdp_pool *pool, struct frame *frames, unsigned m
 		unsigned descs = descs_of(pool, start + taken, available - taken, &length);
 
 		if (descs == 0) {
-			/* Its last desc comes with a later call. pairs with: the kernel's xskq_prod_submit.
-			 * xsk_ring_cons__peek looks again only when it knows of no desc at all. */
-			pool->rx.cached_prod = __atomic_load_n(pool->rx.producer, __ATOMIC_ACQUIRE);
-			break;
+			unsigned more = look_again(pool, start, available);
+
+			if (more == available)
+				break; /* the frame's last desc comes with a later call */
+			available = more;
+			continue;
 		}
 		if (taken + descs < available) {
 			const struct xdp_desc *ahead = xsk_ring_cons__rx_desc(&pool->rx, start + taken + descs);
