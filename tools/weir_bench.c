@@ -13,8 +13,10 @@
 #include "engine/clock.h"
 #include "tools/cli.h"
 
-enum { OPT_QUICK = 256, OPT_FULL, OPT_REPORT, OPT_JSON, OPT_AGAINST, OPT_SIZES, OPT_BACKENDS, OPT_SECONDS, OPT_RUNS,
-       OPT_STEAL, OPT_CONTESTANT, OPT_STATS_JSON };
+enum {
+	OPT_QUICK = 256, OPT_FULL, OPT_REPORT, OPT_JSON, OPT_AGAINST, OPT_SIZES, OPT_BACKENDS, OPT_SECONDS,
+	OPT_RUNS, OPT_STEAL, OPT_CONTESTANT, OPT_STATS_JSON,
+};
 
 static const struct option long_options[] = {
 	{ "quick", no_argument, NULL, OPT_QUICK },
@@ -36,7 +38,8 @@ static const struct option long_options[] = {
 
 static const char help[] =
 	"usage: weir bench [OPTION]...\n"
-	"Measures what each way of capturing costs here, on traffic of its own between two interfaces of its own.\n\n"
+	"Measures what each way of capturing costs here, on traffic of its own between two\n"
+	"interfaces of its own.\n\n"
 	"      --quick              half a minute, for a look and for CI; no figure counts\n"
 	"      --full               runs of 10 s, 5 of each, all frame sizes: figures that count; takes hours\n"
 	"      --report DIR         write index.html and bench.json there\n"
@@ -81,7 +84,8 @@ static bool take_option(struct bench_options *options, struct contestant_argumen
 	case OPT_CONTESTANT: contestant->name = optarg; break;
 	case OPT_STATS_JSON: contestant->stats = optarg; break;
 	case OPT_SECONDS:
-		good = cli_parse_duration(optarg, &number) && number >= NS_PER_SECOND / 10 && number <= 600 * NS_PER_SECOND;
+		good = cli_parse_duration(optarg, &number) && number >= NS_PER_SECOND / 10 &&
+		       number <= 600 * NS_PER_SECOND;
 		options->seconds = (double)number / 1e9;
 		break;
 	case OPT_RUNS:
@@ -123,7 +127,8 @@ static int parse_arguments(int argc, char **argv, struct bench_options *options,
 		if (option == '?')
 			return EXIT_USAGE;
 		if (!take_option(options, contestant, option))
-			return cli_usage("'%s' is no value for --%s (weir bench --help)", optarg, long_options[index].name);
+			return cli_usage("'%s' is no value for --%s (weir bench --help)", optarg,
+					 long_options[index].name);
 	}
 	if (optind < argc)
 		return cli_usage("what is '%s'? (weir bench --help)", argv[optind]);

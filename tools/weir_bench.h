@@ -7,7 +7,7 @@
  * behind: with the first process gone the kernel ends the others and removes the interfaces and files.
  *
  * Files: weir_bench.c options and course; _stage the namespaces; _plan the rows; _process one
- * measured process; _run one run, its phases and the bisection; _proc and _stats arithmetic on text and
+ * measured process; _cell one run; _run the phases; _proc, _stats and _rules arithmetic on text and
  * numbers (unit-tested); _count what was written; _loops the bare loops; _machine, _table, _json, _html the
  * report. Thread owner: one thread throughout.
  */
@@ -28,6 +28,7 @@ int weir_bench(int argc, char **argv);
 #define BENCH_ROWS_MAX 96
 #define BENCH_ARGUMENTS 24
 #define BENCH_LOSS_ALLOWED 1e-5
+#define SENDER_MARGIN 1.5 /* the sender's fastest over the rate of a figure that counts */
 
 /* --- arithmetic: weir_bench_stats.c, weir_bench_proc.c --------------------------------------------- */
 
@@ -42,7 +43,8 @@ double figure_median(const struct bench_figure *figure); /* count at least 1 */
 double figure_min(const struct bench_figure *figure);
 double figure_max(const struct bench_figure *figure);
 
-/* The value below which `part` (0..1) of the count values lie, nearest rank. Sorts values. count at least 1. */
+/* The value below which `part` (0..1) of the count values lie, nearest rank. Sorts values. count: at
+ * least 1. */
 double percentile(double *values, size_t count, double part);
 
 /* Loss as a fraction of what was sent; 0 when nothing was sent or more arrived. */
@@ -101,7 +103,7 @@ struct bench_row {
 	const char *ready;         /* what it says on stderr when it captures; NULL: nothing */
 	unsigned drain_ms;         /* how long it may sit on packets before it writes them */
 	const char *arguments[BENCH_ARGUMENTS]; /* argv; @I interface, @O output file, @J stats file, @W this weir */
-	const char *pipe[BENCH_ARGUMENTS];      /* the same writing pcap to stdout, for the delivery latency; empty: none */
+	const char *pipe[BENCH_ARGUMENTS];      /* the same with pcap to stdout, for the latency; empty: none */
 	char command[512];         /* arguments with everything filled in, for people */
 
 	/* Results. */
@@ -178,10 +180,11 @@ struct bench_process {
 };
 
 /* Starts argv pinned to cpu. want_stdout: through out_fd. -errno when it cannot be started. */
-int process_start(struct bench_process *process, const struct bench *bench, char **argv, int cpu, bool want_stdout,
-		  struct error *error);
+int process_start(struct bench_process *process, const struct bench *bench, char **argv, int cpu,
+		  bool want_stdout, struct error *error);
 
-/* Waits until its stderr holds `ready`, or with NULL (it says nothing) until there is a packet socket. -ETIMEDOUT, or -ECHILD when it ended: error has its last line. */
+/* Waits until its stderr holds `ready`, or with NULL until there is a packet socket. -ETIMEDOUT,
+ * or -ECHILD when it ended: error has its last line. */
 int process_ready(struct bench_process *process, const char *ready, unsigned timeout_ms, struct error *error);
 
 /* CPU nanoseconds of all its threads so far. */
@@ -224,11 +227,13 @@ struct bench_cell {
 	double busy_share, softirq_share;    /* of the contestant's CPU while the sender sent and it drained */
 	double overhead;           /* the bench's own CPU over the contestant's */
 	double memory_bytes;
+	bool split_known;          /* user_ns and system_ns: enough ticks to tell */
 	bool sender_held;
 	bool disturbed;
 };
 
-/* Starts the contestant, sends at rate (0: full blast) for `seconds`, counts. 0, or -errno with the reason; -EINTR. */
+/* Starts the contestant, sends at rate (0: full blast) for `seconds`, counts. 0, or -errno with the
+ * reason; -EINTR. */
 int cell_run(struct bench *bench, const struct bench_row *row, double rate, double seconds,
 	     struct bench_cell *cell, struct error *error);
 

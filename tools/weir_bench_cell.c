@@ -14,6 +14,7 @@
 
 #define READY_MS 15000
 #define SETTLE_MS 100
+#define SPLIT_SECONDS 0.2 /* CPU time below which the tick is too coarse to tell user from system time */
 #define LATENCY_PPS 10000
 #define LATENCY_SAMPLES 400000
 #define FULL_BLAST_GUESS 5e6 /* packets a second, for how much may be written before the rate is known */
@@ -44,7 +45,8 @@ static double mean_length(const char *size)
 }
 
 /* What is written must fit the run's memory file system: fewer seconds then. */
-static double fitting_seconds(const struct bench *bench, const struct bench_row *row, double rate, double seconds)
+static double fitting_seconds(const struct bench *bench, const struct bench_row *row, double rate,
+			      double seconds)
 {
 	double bytes = row->work == BENCH_SAVE ? mean_length(row->size) + 48 : sizeof(uint64_t) * 16;
 	struct statvfs space;
@@ -57,7 +59,8 @@ static double fitting_seconds(const struct bench *bench, const struct bench_row 
 }
 
 /* Waits for a child that ends by itself. -EINTR when the person does not want to wait. */
-static int wait_for(const struct bench *bench, struct bench_process *process, int *status, double *cpu_seconds)
+static int wait_for(const struct bench *bench, struct bench_process *process, int *status,
+		    double *cpu_seconds)
 {
 	struct rusage usage;
 
@@ -73,13 +76,14 @@ static int wait_for(const struct bench *bench, struct bench_process *process, in
 	return 0;
 }
 
-static int start_sender(const struct bench *bench, enum bench_feed feed, const char *size, double rate, double seconds,
-			struct bench_process *sender, struct error *error)
+static int start_sender(const struct bench *bench, enum bench_feed feed, const char *size, double rate,
+			double seconds, struct bench_process *sender, struct error *error)
 {
 	char rate_text[32] = "max", seconds_text[32];
 	const char *interface = feed == FEED_LIVE ? bench->receiver : bench->sender;
-	char *argv[] = { (char *)bench->weir, "gen", "-q", "-i", (char *)interface, "--method", (char *)feed_name(feed),
-			 "--rate", rate_text, "--duration", seconds_text, "--size", (char *)size, "--flows", "64", NULL };
+	char *argv[] = { (char *)bench->weir, "gen", "-q", "-i", (char *)interface, "--method",
+			 (char *)feed_name(feed), "--rate", rate_text, "--duration", seconds_text,
+			 "--size", (char *)size, "--flows", "64", NULL };
 
 	if (rate > 0)
 		snprintf(rate_text, sizeof rate_text, "%.1f", rate);
@@ -155,6 +159,7 @@ static void fill_costs(const struct bench *bench, const struct instant *before, 
 
 		/* The total is exact; how much of it was user time is the kernel's sampling. */
 		cell->total_ns = contestant * 1e9 / packets;
+		cell->split_known = contestant >= SPLIT_SECONDS;
 		cell->user_ns = (after->user - before->user) * 1e9 / packets;
 		if (cell->user_ns < 0)
 			cell->user_ns = 0;
@@ -202,7 +207,8 @@ static int measure(struct bench *bench, const struct bench_row *row, double rate
 			snprintf(output, sizeof output, "%s/out%s", bench->directory, row->arguments[i] + 2);
 	}
 	snprintf(stats, sizeof stats, "%s/stats.json", bench->directory);
-	status = tally(row->tally, output, stats, bench->options.interface == NULL ? cell->sent : 0, &counted, error);
+	status = tally(row->tally, output, stats, bench->options.interface == NULL ? cell->sent : 0, &counted,
+		       error);
 	if (output[0] != '\0')
 		unlink(output);
 	if (status != 0)
@@ -216,8 +222,8 @@ static int measure(struct bench *bench, const struct bench_row *row, double rate
 					       (unsigned long long)counted.doubled) : 0;
 }
 
-int cell_run(struct bench *bench, const struct bench_row *row, double rate, double seconds, struct bench_cell *cell,
-	     struct error *error)
+int cell_run(struct bench *bench, const struct bench_row *row, double rate, double seconds,
+	     struct bench_cell *cell, struct error *error)
 {
 	char room[1024], *argv[BENCH_ARGUMENTS], stats[160];
 	struct bench_process contestant = { .pid = -1, .out_fd = -1 };

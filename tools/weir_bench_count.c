@@ -48,7 +48,8 @@ static int tally_records(const char *output, const char *stats, struct bench_tal
 }
 
 /* What others wrote is believed only as far as libpcap reads it back. Each sequence number once. */
-static int tally_pcap(const char *output, uint64_t sent, struct bench_tally_result *result, struct error *error)
+static int tally_pcap(const char *output, uint64_t sent, struct bench_tally_result *result,
+		      struct error *error)
 {
 	char text[PCAP_ERRBUF_SIZE];
 	pcap_t *pcap = pcap_open_offline(output, text);

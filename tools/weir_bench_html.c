@@ -1,22 +1,23 @@
 /* The report: one file that needs nothing else, readable on paper and in the dark. */
+#include <math.h>
 #include <string.h>
 
 #include "tools/weir_bench.h"
 
 #define CHART_WIDTH 860
 #define CHART_LEFT 210
-#define CHART_RIGHT 130
+#define CHART_RIGHT 170
 #define BAR_STEP 24
 #define SERIES 3
 
 static const char style[] =
 	":root{color-scheme:light dark;--ink:#1b1f24;--soft:#5b6570;--paper:#fff;--line:#d5dbe1;--a:#2463b4;"
-	"--b:#8fb4e3;--c:#c8452f;--bar:#eef2f6}"
+	"--b:#8fb4e3;--c:#c8452f;--d:#c3d8f2}"
 	"@media(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--paper:#14181d;--line:#333c46;"
-	"--a:#6fa8f0;--b:#35557f;--c:#f08a72;--bar:#1d242c}}"
-	"@media print{:root{--ink:#000;--soft:#444;--paper:#fff;--line:#999;--a:#333;--b:#aaa;--c:#777;--bar:#fff}"
+	"--a:#6fa8f0;--b:#3f6ca6;--c:#f08a72;--d:#28415f}}"
+	"@media print{:root{--ink:#000;--soft:#444;--paper:#fff;--line:#999;--a:#333;--b:#999;--c:#777;--d:#ccc}"
 	"figure,tr{break-inside:avoid}.wide{overflow:visible!important}table{font-size:8pt!important}}"
-	"body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:72rem;"
+	"body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:80rem;"
 	"margin:2rem auto;padding:0 1rem}"
 	"h1{font-size:1.6rem;margin-bottom:0}h2{font-size:1.15rem;margin-top:2.2rem}"
 	"p.lead{color:var(--soft);margin-top:.2rem}.wide{overflow-x:auto}"
@@ -24,7 +25,9 @@ static const char style[] =
 	"border-bottom:1px solid var(--line);vertical-align:top}th{font-weight:600}"
 	"th:nth-child(-n+3),td:nth-child(-n+3){text-align:left}td small{color:var(--soft);white-space:nowrap}"
 	".none{color:var(--soft)}tr.peer td:first-child{font-style:italic}"
-	"figure{margin:1rem 0}svg{max-width:100%;height:auto}svg text{fill:var(--ink);font:12px system-ui,sans-serif}"
+	"figure{margin:1rem 0}svg{max-width:100%;height:auto}svg text{fill:var(--ink);"
+	"font:12px system-ui,sans-serif}"
+	"i{display:inline-block;width:.8em;height:.8em;margin-right:.35em}"
 	"svg .soft{fill:var(--soft)}svg .grid{stroke:var(--line)}code{font-size:12px;overflow-wrap:anywhere}"
 	"dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:var(--soft)}dd{margin:0}";
 
@@ -59,11 +62,27 @@ static void number_cell(FILE *out, bool measured, const char *before, double val
 		fputs("<td class=none>not measured</td>", out);
 }
 
+static void split_cell(FILE *out, const struct bench_row *row)
+{
+	if (row->user_ns.count > 0)
+		fprintf(out, "<td>%.1f + %.1f</td>", figure_median(&row->user_ns), figure_median(&row->system_ns));
+	else
+		fputs("<td class=none>not measured</td>", out);
+}
+
+static void latency_cell(FILE *out, const struct bench_row *row)
+{
+	if (row->latency_us[0] > 0)
+		fprintf(out, "<td>%.0f / %.0f / %.0f</td>", row->latency_us[0], row->latency_us[1], row->latency_us[2]);
+	else
+		fputs("<td class=none>not measured</td>", out);
+}
+
 static void write_table(const struct bench *bench, FILE *out)
 {
 	fputs("<div class=wide><table id=figures><thead><tr><th>who<th>does<th>bytes<th>loss-free<br>Mpps"
-	      "<th>full blast<br>Mpps<th>loss there<br>%<th>CPU<br>ns/packet<th>of it user<br>ns<th>of it system<br>ns"
-	      "<th>pinned CPU<br>busy %<th>latency p50<br>&micro;s<th>p99<br>&micro;s<th>p99.9<br>&micro;s"
+	      "<th>full blast<br>Mpps<th>loss there<br>%<th>CPU<br>ns/packet<th>user + system<br>ns/packet"
+	      "<th>pinned CPU<br>busy %<th>latency, &micro;s<br>p50 / p99 / p99.9"
 	      "<th>memory<br>MiB<th>sender<br>margin<th>counts</tr></thead><tbody>\n", out);
 	for (unsigned i = 0; i < bench->row_count; i++) {
 		const struct bench_row *row = &bench->rows[i];
@@ -77,14 +96,13 @@ static void write_table(const struct bench *bench, FILE *out)
 		figure_cell(out, &row->received_pps, 1e6, 2);
 		figure_cell(out, &row->loss, 0.01, 3);
 		figure_cell(out, &row->total_ns, 1, 1);
-		figure_cell(out, &row->user_ns, 1, 1);
-		figure_cell(out, &row->system_ns, 1, 1);
+		split_cell(out, row);
 		figure_cell(out, &row->busy_share, 0.01, 1);
-		for (int p = 0; p < 3; p++)
-			number_cell(out, row->latency_us[p] > 0, "", row->latency_us[p], 0);
+		latency_cell(out, row);
 		number_cell(out, row->memory_bytes > 0, "", row->memory_bytes / 1048576, 0);
 		number_cell(out, row->margin > 0, "", row->margin, 2);
-		fprintf(out, "<td>%s</td></tr>\n", row->skipped ? "&ndash;" : row_counts(row, &bench->options) ? "yes" : "no");
+		fprintf(out, "<td>%s</td></tr>\n",
+			row->skipped ? "&ndash;" : row_counts(row, &bench->options) ? "yes" : "no");
 	}
 	fputs("</tbody></table></div>\n", out);
 }
@@ -97,15 +115,23 @@ struct chart {
 	int digits;
 	/* Values of a row; false: not measured. */
 	bool (*values)(const struct bench_row *row, double values[SERIES]);
-	bool stacked; /* else side by side as marks */
+	bool stacked; /* else over each other, the first in front, on a logarithmic scale from 1 */
+	const char *colours[SERIES];
 };
 
 static bool cost_values(const struct bench_row *row, double values[SERIES])
 {
 	if (row->total_ns.count == 0)
 		return false;
-	values[0] = figure_median(&row->user_ns);
-	values[1] = figure_median(&row->total_ns) - values[0];
+	values[1] = figure_median(&row->total_ns);
+	if (row->user_ns.count > 0) {
+		values[0] = figure_median(&row->user_ns);
+		values[1] -= values[0];
+		values[1] = values[1] > 0 ? values[1] : 0;
+		return true;
+	}
+	values[2] = values[1]; /* all of it, not told apart */
+	values[1] = 0;
 	return true;
 }
 
@@ -148,10 +174,30 @@ static double greatest(const struct bench *bench, const struct chart *chart)
 	return most;
 }
 
-static void write_bars(const struct chart *chart, const struct bench_row *row, double scale, unsigned y, FILE *out)
+/* Pixels of a value. */
+static double pixels(const struct chart *chart, double value, double most)
 {
-	static const char *const colours[SERIES] = { "--a", "--b", "--c" };
+	double room = CHART_WIDTH - CHART_LEFT - CHART_RIGHT;
+
+	if (most <= 0)
+		return 0;
+	if (chart->stacked)
+		return value / most * room;
+	return value > 1 && most > 1 ? log10(value) / log10(most) * room : 0;
+}
+
+static void write_bar(const struct chart *chart, int s, double value, double at, double width, unsigned y,
+		      FILE *out)
+{
+	fprintf(out, "<rect x=%.1f y=%u width=%.1f height=16 fill='var(%s)'><title>%s: %.*f %s</title></rect>",
+		at, y, width, chart->colours[s], chart->series[s], chart->digits, value, chart->unit);
+}
+
+static void write_bars(const struct chart *chart, const struct bench_row *row, double most, unsigned y,
+		       FILE *out)
+{
 	double values[SERIES] = { 0 }, at = CHART_LEFT;
+	int count = 0, shown = 0;
 
 	fprintf(out, "<text x=%d y=%u text-anchor=end>", CHART_LEFT - 8, y + 13);
 	escaped(out, row->name);
@@ -162,24 +208,27 @@ static void write_bars(const struct chart *chart, const struct bench_row *row, d
 		fprintf(out, "<text class=soft x=%d y=%u>not measured</text>\n", CHART_LEFT + 4, y + 13);
 		return;
 	}
-	for (int s = 0; s < SERIES && chart->series[s] != NULL; s++) {
-		double width = values[s] * scale, height = chart->stacked ? 16 : 16.0 - 5 * s;
-
-		fprintf(out, "<rect x=%.1f y=%.1f width=%.1f height=%.1f fill='var(%s)'%s><title>%s: %.*f %s</title></rect>",
-			at, (double)y + (16 - height) / 2, width, height, colours[chart->stacked ? s : SERIES - 1 - s],
-			chart->stacked ? "" : " fill-opacity=.75", chart->series[s], chart->digits, values[s], chart->unit);
-		at += chart->stacked ? width : 0;
+	while (count < SERIES && chart->series[count] != NULL)
+		count++;
+	for (int s = 0; s < count && chart->stacked; s++) {
+		write_bar(chart, s, values[s], at, pixels(chart, values[s], most), y, out);
+		at += pixels(chart, values[s], most);
 	}
-	fprintf(out, "<text x=%.1f y=%u>", chart->stacked ? at + 6 : CHART_LEFT + 6 + values[SERIES - 1] * scale, y + 13);
-	for (int s = 0; s < SERIES && chart->series[s] != NULL; s++)
-		fprintf(out, "%s%.*f", s > 0 ? chart->stacked ? " + " : " / " : "", chart->digits, values[s]);
+	for (int s = count - 1; s >= 0 && !chart->stacked; s--)
+		write_bar(chart, s, values[s], CHART_LEFT, pixels(chart, values[s], most), y, out);
+	if (!chart->stacked)
+		at += pixels(chart, values[count - 1], most);
+	fprintf(out, "<text x=%.1f y=%u>", at + 6, y + 13);
+	for (int s = 0; s < count; s++) {
+		if (values[s] > 0)
+			fprintf(out, "%s%.*f", shown++ > 0 ? chart->stacked ? " + " : " / " : "", chart->digits, values[s]);
+	}
 	fputs("</text>\n", out);
 }
 
 static void write_chart(const struct bench *bench, const struct chart *chart, FILE *out)
 {
 	double most = greatest(bench, chart);
-	double scale = most > 0 ? (CHART_WIDTH - CHART_LEFT - CHART_RIGHT) / most : 0;
 	unsigned height = bench->row_count * BAR_STEP + 10;
 
 	fprintf(out, "<h2>%s</h2><figure><svg id=%s role=img aria-label='%s' viewBox='0 0 %d %u' width=%d height=%u "
@@ -187,11 +236,12 @@ static void write_chart(const struct bench *bench, const struct chart *chart, FI
 		CHART_WIDTH, height);
 	fprintf(out, "<line class=grid x1=%d y1=0 x2=%d y2=%u />\n", CHART_LEFT, CHART_LEFT, height);
 	for (unsigned i = 0; i < bench->row_count; i++)
-		write_bars(chart, &bench->rows[i], scale, 4 + i * BAR_STEP, out);
+		write_bars(chart, &bench->rows[i], most, 4 + i * BAR_STEP, out);
 	fputs("</svg><figcaption>", out);
 	for (int s = 0; s < SERIES && chart->series[s] != NULL; s++)
-		fprintf(out, "%s%s", s > 0 ? chart->stacked ? " + " : " / " : "", chart->series[s]);
-	fprintf(out, ", %s; medians.</figcaption></figure>\n", chart->unit);
+		fprintf(out, "<i style='background:var(%s)'></i>%s &ensp;", chart->colours[s], chart->series[s]);
+	fprintf(out, "%s%s</figcaption></figure>\n", chart->unit,
+		chart->stacked ? ", medians" : ", logarithmic scale from 1");
 }
 
 static void entry(FILE *out, const char *name, const char *value)
@@ -238,7 +288,8 @@ static void write_notes(const struct bench *bench, FILE *out)
 		escaped(out, row->size);
 		fputs("</dt><dd><code>", out);
 		escaped(out, row->command);
-		fprintf(out, "</code>; fed by %s", bench->options.interface != NULL ? "live traffic" : feed_name(row->feed));
+		fprintf(out, "</code>; fed by %s",
+			bench->options.interface != NULL ? "live traffic" : feed_name(row->feed));
 		if (row->cost_rate > 0)
 			fprintf(out, "; costs at %.0f packets a second", row->cost_rate);
 		if (row->why[0] != '\0') {
@@ -251,30 +302,35 @@ static void write_notes(const struct bench *bench, FILE *out)
 			overhead = figure_max(&row->overhead);
 		fputs("</dd>\n", out);
 	}
-	fprintf(out, "</dl><h2>How to read it</h2><ul><li>loss-free: the highest rate at which at most 0.001 %% was lost, in "
-		"every one of its runs; &ge;: as fast as the sender went."
+	fprintf(out, "</dl><h2>How to read it</h2><ul><li>loss-free: the highest rate at which at most 0.001 %% was "
+		"lost, in every one of its runs; &ge;: as fast as the sender went."
 		"<li>CPU: the capturing process with all its threads, by the kernel's scheduler, at a rate without loss."
 		"<li>latency: from the time in the packet to its bytes leaving the capturing process's standard output, at "
 		"10,000 packets a second.<li>counts: at least 5 undisturbed runs of 10 s, and a sender that goes 1.5 times "
-		"as fast.<li>afxdp native and xdp-records get XDP frames from the peer, the others get them as received by the "
-		"interface itself; what the kernel does for a packet before the contestant sees it is the sender's CPU in "
+		"as fast.<li>afxdp native and xdp-records get XDP frames from the peer, the others get them as "
+		"received by the interface itself; what the kernel does for a packet before the contestant sees it is "
+		"the sender's CPU in "
 		"both cases.<li>the bench itself used at most %.2f %% of what it measured.</ul>\n", 100 * overhead);
 }
 
 void html_write(const struct bench *bench, FILE *out)
 {
 	static const struct chart charts[] = {
-		{ "chart-cost", "CPU per packet", "ns a packet", { "user", "system" }, 1, cost_values, true },
-		{ "chart-rate", "At full blast", "million packets a second", { "captured", "lost" }, 2, rate_values, true },
+		{ "chart-cost", "CPU per packet", "ns a packet", { "user", "system", "not told apart (short run)" }, 1,
+		  cost_values, true, { "--a", "--b", "--d" } },
+		{ "chart-rate", "At full blast", "million packets a second", { "captured", "lost" }, 2, rate_values, true,
+		  { "--a", "--c" } },
 		{ "chart-loss-free", "Highest rate without loss", "million packets a second", { "loss-free" }, 2,
-		  loss_free_values, true },
-		{ "chart-latency", "Delivery latency", "microseconds", { "p50", "p99", "p99.9" }, 0, latency_values, false },
+		  loss_free_values, true, { "--a" } },
+		{ "chart-latency", "Delivery latency", "microseconds", { "p50", "p99", "p99.9" }, 0, latency_values, false,
+		  { "--a", "--b", "--d" } },
 	};
 
 	fprintf(out, "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
-		"content='width=device-width'><title>weir bench</title><link rel=icon href='data:,'><style>%s</style></head>"
-		"<body><h1>weir bench</h1><p class=lead>%s profile%s, %s, %.0f s.</p>\n", style, profile_name(&bench->options),
-		bench->options.quick ? ": short runs, no figure counts" : "", bench->when, bench->seconds_taken);
+		"content='width=device-width'><title>weir bench</title><link rel=icon href='data:,'>"
+		"<style>%s</style></head><body><h1>weir bench</h1><p class=lead>%s profile%s, %s, %.0f s.</p>\n", style,
+		profile_name(&bench->options), bench->options.quick ? ": short runs, no figure counts" : "", bench->when,
+		bench->seconds_taken);
 	write_table(bench, out);
 	for (size_t i = 0; i < sizeof charts / sizeof charts[0]; i++)
 		write_chart(bench, &charts[i], out);

@@ -136,7 +136,8 @@ static int libpcap(const char *interface, const char *stats_path)
 
 	/* As most programs set it up: the ring that weir has, 10 ms, whole packets. */
 	if (pcap == NULL || pcap_set_snaplen(pcap, 262144) != 0 || pcap_set_promisc(pcap, 1) != 0 ||
-	    pcap_set_timeout(pcap, 10) != 0 || pcap_set_buffer_size(pcap, 64 << 20) != 0 || pcap_activate(pcap) < 0) {
+	    pcap_set_timeout(pcap, 10) != 0 || pcap_set_buffer_size(pcap, 64 << 20) != 0 ||
+	    pcap_activate(pcap) < 0) {
 		error_set(&error, -EIO, "libpcap: %s", pcap != NULL ? pcap_geterr(pcap) : text);
 		return cli_fail(&error);
 	}

@@ -120,7 +120,8 @@ void machine_read(struct bench_machine *machine, const char *interface)
 		if (strstr(text, " hypervisor") != NULL)
 			snprintf(machine->hypervisor, sizeof machine->hypervisor, "virtual machine");
 	}
-	one_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", machine->governor, sizeof machine->governor);
+	one_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", machine->governor,
+		 sizeof machine->governor);
 	machine->cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	if (sysinfo(&memory) == 0)
 		machine->memory_bytes = (uint64_t)memory.totalram * memory.mem_unit;

@@ -24,8 +24,9 @@ struct contestant {
 #define CAPTURE "@W", "capture", "-i", "@I", "--pin", "@C", "-Q", "in", "--stats-json", "@J", "--backend"
 #define WEIR_PIPE "-U", "-w", "pcap:-"
 
-/* Rings of 64 MiB for all, which is weir's default; otherwise as each comes. tcpdump and dumpcap keep their own
- * buffering and wake-up rules (libpcap's, one second), so they are given that long to write what they have. */
+/* Rings of 64 MiB for all, which is weir's default; otherwise as each comes. tcpdump and dumpcap keep
+ * their own buffering and wake-up rules (libpcap's, one second), so they are given that long to write
+ * what they have. */
 static const struct contestant contestants[] = {
 	{ .name = "bare walk", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER, .ready = WEIR_READY,
 	  .drain_ms = 100, .quick = true,
@@ -40,8 +41,8 @@ static const struct contestant contestants[] = {
 	{ .name = "afxdp native", .work = BENCH_COUNT, .feed = FEED_OUT, .tally = TALLY_LEDGER, .ready = WEIR_READY,
 	  .drain_ms = 200, .steals = true,
 	  .arguments = { CAPTURE, "afxdp", "--xdp-mode", "native", "-w", "null:" } },
-	{ .name = "afxdp generic", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER, .ready = WEIR_READY,
-	  .drain_ms = 200, .steals = true,
+	{ .name = "afxdp generic", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER,
+	  .ready = WEIR_READY, .drain_ms = 200, .steals = true,
 	  .arguments = { CAPTURE, "afxdp", "--xdp-mode", "generic", "-w", "null:" } },
 	{ .name = "afxdp zerocopy", .work = BENCH_COUNT, .feed = FEED_OUT, .tally = TALLY_LEDGER,
 	  .ready = WEIR_READY, .drain_ms = 200, .steals = true,
@@ -73,7 +74,8 @@ static const struct contestant contestants[] = {
 	  .ready = "File: ", .drain_ms = 1300, .quick = true,
 	  .arguments = { "dumpcap", "-i", "@I", "-B", "64", "-q", "-w", "@O.pcapng" },
 	  .pipe = { "dumpcap", "-i", "@I", "-B", "64", "-q", "-P", "-w", "-" } },
-	{ .name = "netsniff-ng", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP, .program = "netsniff-ng",
+	{ .name = "netsniff-ng", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP,
+	  .program = "netsniff-ng",
 	  .drain_ms = 1300, .quick = true,
 	  .arguments = { "netsniff-ng", "-i", "@I", "-s", "-S", "64MiB", "-b", "@C", "-o", "@O.pcap" } },
 };
@@ -150,7 +152,8 @@ static void spell_command(const struct bench *bench, struct bench_row *row)
 
 static bool installed(const char *program)
 {
-	static const char *const places[] = { "/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin" };
+	static const char *const places[] = { "/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin",
+					      "/usr/local/sbin" };
 	char path[256];
 
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
@@ -181,7 +184,8 @@ static bool wanted(const struct bench *bench, const struct contestant *contestan
 	       (strcmp(contestant->name, "rawsocket") != 0 || contestant->work == BENCH_COUNT);
 }
 
-static void add_row(struct bench *bench, const struct contestant *contestant, const char *size, size_t size_length)
+static void add_row(struct bench *bench, const struct contestant *contestant, const char *size,
+		    size_t size_length)
 {
 	struct bench_row *row;
 

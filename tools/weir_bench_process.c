@@ -50,8 +50,8 @@ static void become(char **argv, int cpu, int out, int log)
 	_exit(127);
 }
 
-int process_start(struct bench_process *process, const struct bench *bench, char **argv, int cpu, bool want_stdout,
-		  struct error *error)
+int process_start(struct bench_process *process, const struct bench *bench, char **argv, int cpu,
+		  bool want_stdout, struct error *error)
 {
 	static unsigned number;
 	int pipe_fds[2] = { -1, -1 }, log, null, saved;

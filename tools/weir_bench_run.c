@@ -5,7 +5,6 @@
 
 #define REPEATS_MAX 2
 #define CONFIRMS_MAX 4
-#define SENDER_MARGIN 1.5
 
 /* How long and how often, by profile. */
 struct profile {
@@ -59,7 +58,8 @@ static void note_length(struct bench_row *row, const struct bench_cell *cell)
 		row->memory_bytes = cell->memory_bytes;
 }
 
-static int blast(struct bench *bench, struct bench_row *row, const struct profile *profile, struct error *error)
+static int blast(struct bench *bench, struct bench_row *row, const struct profile *profile,
+	         struct error *error)
 {
 	struct bench_cell cell;
 	int status = run_quiet(bench, row, 0, profile->seconds, &cell, error);
@@ -122,7 +122,17 @@ static int find_loss_free(struct bench *bench, struct bench_row *row, const stru
 	return status;
 }
 
-static int cost(struct bench *bench, struct bench_row *row, const struct profile *profile, struct error *error)
+static void add_costs(struct bench_row *row, const struct bench_cell *cell)
+{
+	figure_add(&row->total_ns, cell->total_ns);
+	if (!cell->split_known)
+		return;
+	figure_add(&row->user_ns, cell->user_ns);
+	figure_add(&row->system_ns, cell->system_ns);
+}
+
+static int cost(struct bench *bench, struct bench_row *row, const struct profile *profile,
+	        struct error *error)
 {
 	struct bench_cell cell;
 	int status;
@@ -137,9 +147,7 @@ static int cost(struct bench *bench, struct bench_row *row, const struct profile
 			 row->cost_rate, 100 * cell.loss);
 		return 0;
 	}
-	figure_add(&row->user_ns, cell.user_ns);
-	figure_add(&row->system_ns, cell.system_ns);
-	figure_add(&row->total_ns, cell.total_ns);
+	add_costs(row, &cell);
 	figure_add(&row->busy_share, cell.busy_share);
 	figure_add(&row->softirq_share, cell.softirq_share);
 	figure_add(&row->overhead, cell.overhead);
@@ -183,7 +191,8 @@ static int step(struct bench *bench, unsigned index, const char *doing, const st
 	return 0;
 }
 
-static int latency(struct bench *bench, struct bench_row *row, const struct profile *profile, struct error *error)
+static int latency(struct bench *bench, struct bench_row *row, const struct profile *profile,
+	           struct error *error)
 {
 	int status;
 
@@ -199,7 +208,8 @@ static int latency(struct bench *bench, struct bench_row *row, const struct prof
 }
 
 /* With live traffic there is no sender to command: what came, what was lost, what it cost. */
-static int watch(struct bench *bench, struct bench_row *row, const struct profile *profile, struct error *error)
+static int watch(struct bench *bench, struct bench_row *row, const struct profile *profile,
+	         struct error *error)
 {
 	struct bench_cell cell;
 	int status = cell_run(bench, row, 0, profile->seconds, &cell, error);
@@ -209,11 +219,8 @@ static int watch(struct bench *bench, struct bench_row *row, const struct profil
 	figure_add(&row->sent_pps, cell.sent_pps);
 	figure_add(&row->received_pps, cell.received_pps);
 	figure_add(&row->loss, cell.loss);
-	if (cell.received > 0) {
-		figure_add(&row->user_ns, cell.user_ns);
-		figure_add(&row->system_ns, cell.system_ns);
-		figure_add(&row->total_ns, cell.total_ns);
-	}
+	if (cell.received > 0)
+		add_costs(row, &cell);
 	figure_add(&row->busy_share, cell.busy_share);
 	figure_add(&row->softirq_share, cell.softirq_share);
 	figure_add(&row->overhead, cell.overhead);
@@ -284,15 +291,4 @@ int run_rows(struct bench *bench, struct error *error)
 	if (status == 0)
 		status = rounds(bench, "delivery latency", &profile, 1, latency);
 	return status;
-}
-
-const char *profile_name(const struct bench_options *options)
-{
-	return options->quick ? "quick" : options->full ? "full" : "default";
-}
-
-bool row_counts(const struct bench_row *row, const struct bench_options *options)
-{
-	return !options->quick && !row->skipped && row->total_ns.count >= 5 && row->shortest_run >= 9.9 &&
-	       row->disturbed == 0 && (options->interface != NULL || row->margin >= SENDER_MARGIN - 0.01);
 }

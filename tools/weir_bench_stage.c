@@ -122,6 +122,7 @@ int stage_run(int (*main_inside)(void *context), void *context, bool own_network
 	signal(SIGTERM, SIG_IGN);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	umount2(BENCH_DIRECTORY, MNT_DETACH); /* we share the mount namespace with the one that ended */
 	rmdir(BENCH_DIRECTORY);
 	close(lock);
 	if (pid < 0)
