@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/flow/flow.h"
+#include "engine/sinks/netsink.h"
 
 #define NSEC UINT64_C(1000000000)
 #define CLOSED_NS (5 * NSEC)
@@ -287,4 +288,9 @@ static int open_with(rows_opener *open, const char *target, const struct sink_op
 int flows_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
 {
 	return open_with(row_sink_open, target, options, sink, error);
+}
+
+int flows_ipfix_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+{
+	return open_with(ipfix_rows_open, target, options, sink, error);
 }

@@ -15,6 +15,6 @@
 #include "engine/sinks/row_sink.h"
 #include "engine/sinks/sinks.h"
 
-sink_opener flows_open;
+sink_opener flows_open, flows_ipfix_open;
 
 #endif

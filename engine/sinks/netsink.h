@@ -70,6 +70,7 @@ int netsink_open(const char *target, const struct row_kind *kind, const struct s
 typedef int netsink_opener(const char *target, const struct row_kind *kind, const struct sink_options *options,
 			   struct row_sink **rows, struct error *error);
 netsink_opener clickhouse_rows_open, kafka_rows_open, tcp_rows_open, unix_rows_open;
+netsink_opener ipfix_rows_open; /* of flows only */
 
 /* -w clickhouse://..., kafka://..., tcp://..., unix:...: records. */
 sink_opener clickhouse_open, kafka_open, tcp_open, unix_open;

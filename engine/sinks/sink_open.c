@@ -18,6 +18,7 @@ const struct sink_kind sink_kinds[] = {
 	{ "streams:", NULL, streams_open },
 	{ "clickhouse://", NULL, clickhouse_open },
 	{ "kafka://", NULL, kafka_open },
+	{ "ipfix://", NULL, flows_ipfix_open },
 	{ "tcp://", NULL, tcp_open },
 	{ "unix:", NULL, unix_open },
 	{ "flows:", NULL, flows_open },
