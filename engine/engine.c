@@ -99,6 +99,19 @@ void engine_abort(struct engine *engine)
 
 /* --- the ledger ------------------------------------------------------------------------------- */
 
+/* A sink that failed has lost all that is not in its output for certain, also what it was given before. */
+static void read_sink(const struct sink *sink, struct ledger_sink *line)
+{
+	if (atomic_load_statistic(&sink->failed)) {
+		line->written = atomic_load_statistic(&sink->kept);
+		line->failed = true;
+	} else {
+		line->written = line->offered - atomic_load_statistic(&sink->shed);
+	}
+	line->shed = line->offered - line->written;
+	line->bytes = atomic_load_statistic(&sink->bytes);
+}
+
 static int fill_ledger(struct engine *engine, struct ledger *ledger)
 {
 	const struct writer_counters *counters = writer_counters(engine->writer);
@@ -122,28 +135,22 @@ static int fill_ledger(struct engine *engine, struct ledger *ledger)
 		memcpy(line->label, sink->label, sizeof line->label);
 		line->name = sink->ops->name;
 		line->offered = atomic_load_statistic(&sink->offered);
-		line->shed = atomic_load_statistic(&sink->shed);
-		line->written = line->offered - line->shed;
-		line->bytes = atomic_load_statistic(&sink->bytes);
+		read_sink(sink, line);
 	}
-	ledger->written = atomic_load_statistic(&counters->written);
+	ledger->offered = atomic_load_statistic(&counters->offered);
 	ledger->after_limit = atomic_load_statistic(&counters->after_limit);
 	ledger->late = atomic_load_statistic(&counters->late);
-	source_stats_add(ledger->losses, &ledger->loss_count, "output_failed",
-			 atomic_load_statistic(&counters->output_failed));
 	return 0;
 }
 
-/* Sinks that count in another thread publish at finish: their lines are read again after it. */
+/* Sinks that fail at the end, or count in another thread, are read again after finish. */
 static void refresh_sinks(struct engine *engine, struct ledger *ledger)
 {
 	for (unsigned i = 0; i < engine->sink_count; i++) {
 		const struct sink *sink = engine->sinks[i];
 		struct ledger_sink *line = &ledger->sinks[i];
 
-		line->shed = atomic_load_statistic(&sink->shed);
-		line->written = line->offered - line->shed;
-		line->bytes = atomic_load_statistic(&sink->bytes);
+		read_sink(sink, line);
 		memcpy(line->events, sink->events, sizeof line->events);
 		line->event_count = sink->event_count;
 	}
@@ -154,8 +161,12 @@ static void finish_sinks(struct engine *engine, struct ledger *ledger)
 	for (unsigned i = 0; i < engine->sink_count; i++) {
 		struct sink *sink = engine->sinks[i];
 
-		if (sink->error.code == 0 && sink->ops->finish != NULL && sink->ops->finish(sink, ledger) < 0)
-			set_failure(engine, &sink->error);
+		if (atomic_load_statistic(&sink->failed) || sink->ops->finish == NULL || sink->ops->finish(sink, ledger) == 0)
+			continue;
+		set_failure(engine, &sink->error);
+		if (atomic_load_statistic(&sink->kept) == SINK_KEPT_UNKNOWN)
+			atomic_store_statistic(&sink->kept, 0);
+		atomic_store_statistic(&sink->failed, true);
 	}
 	refresh_sinks(engine, ledger);
 }
@@ -177,6 +188,8 @@ static void end_run(struct engine *engine)
 	if (ledger_balance(&ledger, &error) < 0)
 		set_failure(engine, &error);
 	finish_sinks(engine, &ledger);
+	if (ledger_balance(&ledger, &error) < 0)
+		set_failure(engine, &error);
 
 	pthread_mutex_lock(&engine->lock);
 	engine->final = ledger;

@@ -40,7 +40,7 @@ static uint64_t ring_lost(const struct ledger_ring *ring)
 	return lost;
 }
 
-static int check(struct ledger *ledger, uint64_t output_failed, struct error *error)
+static int check(struct ledger *ledger, struct error *error)
 {
 	for (unsigned i = 0; i < ledger->ring_count; i++) {
 		const struct ledger_ring *ring = &ledger->rings[i];
@@ -58,9 +58,9 @@ static int check(struct ledger *ledger, uint64_t output_failed, struct error *er
 		if (sink->offered != sink->written + sink->shed)
 			return out_of_balance(ledger, error, "sink offered = written + shed", sink->offered,
 					      sink->written + sink->shed);
-		if (sink->offered != ledger->written + output_failed)
-			return out_of_balance(ledger, error, "sink offered = records written", sink->offered,
-					      ledger->written + output_failed);
+		if (sink->offered != ledger->offered)
+			return out_of_balance(ledger, error, "sink offered = records offered", sink->offered,
+					      ledger->offered);
 	}
 	for (unsigned i = 0; i < ledger->loss_count; i++) {
 		if (!ledger->cut_short && ledger->losses[i].count > 0 && strcmp(ledger->losses[i].name, "abandoned") == 0)
@@ -75,11 +75,16 @@ static int check(struct ledger *ledger, uint64_t output_failed, struct error *er
 
 int ledger_balance(struct ledger *ledger, struct error *error)
 {
-	uint64_t output_failed = 0, abandoned = 0;
+	uint64_t abandoned = 0;
 
-	/* The engine's own losses are there already; the rings' are added. */
-	for (unsigned i = 0; i < ledger->loss_count; i++)
-		output_failed += ledger->losses[i].count;
+	ledger->loss_count = 0;
+	/* Records go to all sinks in one order: what every one of them has is what the worst of them has. */
+	ledger->written = ledger->offered;
+	for (unsigned i = 0; i < ledger->sink_count; i++) {
+		if (ledger->sinks[i].failed && ledger->sinks[i].written < ledger->written)
+			ledger->written = ledger->sinks[i].written;
+	}
+	add_loss(ledger, "output_failed", ledger->offered - ledger->written);
 	ledger->seen = ledger->filtered_user = ledger->cut = ledger->wire_bytes = 0;
 	for (unsigned i = 0; i < ledger->ring_count; i++) {
 		const struct ledger_ring *ring = &ledger->rings[i];
@@ -100,7 +105,7 @@ int ledger_balance(struct ledger *ledger, struct error *error)
 	for (unsigned i = 0; i < ledger->loss_count; i++)
 		ledger->lost += ledger->losses[i].count;
 	ledger->balanced = true;
-	return ledger->final ? check(ledger, output_failed, error) : 0;
+	return ledger->final ? check(ledger, error) : 0;
 }
 
 /* --- JSON ----------------------------------------------------------------------------------- */

@@ -39,6 +39,7 @@ struct ledger_sink {
 	char label[256];
 	const char *name;
 	uint64_t offered, written, shed, bytes;
+	bool failed;                     /* shed are those that are not in the output for certain */
 	struct source_counter events[SOURCE_COUNTERS];
 	unsigned event_count;
 };
@@ -50,7 +51,8 @@ struct ledger {
 	unsigned sink_count;
 	uint64_t start_ns, end_ns;   /* UNIX epoch; end 0 while running */
 	uint64_t seen;
-	uint64_t written;            /* records that every sink was offered and that the run completed */
+	uint64_t offered;            /* records given to the sinks */
+	uint64_t written;            /* of these, the first so many: those that every sink that failed still has */
 	uint64_t filtered;           /* user-space rejects and packets after -c */
 	uint64_t filtered_user;
 	uint64_t after_limit;
@@ -68,7 +70,7 @@ struct ledger {
 /* Frees what the ledger owns. */
 void ledger_close(struct ledger *ledger);
 
-/* Sums rings and sinks into the totals and checks the equations. For a run that ended (final) a
+/* Sums rings and sinks into the totals and checks the equations; may be called again when they changed. For a run that ended (final) a
  * difference is a bug: it is reported in *error with both sides named, and balanced is false. */
 int ledger_balance(struct ledger *ledger, struct error *error);
 

@@ -408,6 +408,12 @@ int output_error(const struct output *output, struct error *error)
 	return output->device.error.code;
 }
 
+uint64_t output_whole_until(struct output *output)
+{
+	output_device_drain(&output->device);
+	return output->device.error.code != 0 ? output->device.whole_until : output->base + output->flushed;
+}
+
 bool output_is_prompt(const struct output *output)
 {
 	return output->prompt;

@@ -63,6 +63,9 @@ uint64_t output_offset(const struct output *output);
 /* The first error of any write, 0: none. Fills *error (may be NULL) with cause and hint. */
 int output_error(const struct output *output, struct error *error);
 
+/* After an error: bytes before this offset are in the file (or went down the pipe). Waits for what is in flight. */
+uint64_t output_whole_until(struct output *output);
+
 /* Writes the rest, syncs (fdatasync, regular files), renames away .part. 0 or -errno. */
 int output_finish(struct output *output, struct error *error);
 

@@ -79,11 +79,17 @@ struct sink {
 	_Atomic uint64_t written;   /* of these, written; the engine counts a successful write as all but shed */
 	_Atomic uint64_t shed;      /* of these, given up by the sink itself (network sinks) */
 	_Atomic uint64_t bytes;     /* bytes written */
+	_Atomic bool failed;        /* (writer) sets: a write, flush or finish failed */
+	_Atomic uint64_t kept;      /* when it failed: of the records offered, the first so many are in the output. The sink
+				       sets it where it knows better than "all before the failed call"; see SINK_KEPT_UNKNOWN */
 	_Atomic bool waiting;       /* write is waiting for space (--on-full wait); (writer) writes, any thread reads */
 	struct error error;
 	struct source_counter events[SOURCE_COUNTERS]; /* named figures for the ledger, set in finish */
 	unsigned event_count;
 };
+
+/* sink.kept as the writer sets it before the first batch: the sink has not said. */
+#define SINK_KEPT_UNKNOWN UINT64_MAX
 
 /* What a sink is opened with; lives as long as the run, const. */
 struct sink_options {

@@ -15,8 +15,6 @@ struct writer {
 	struct writer_config config;
 	struct merge *merge;
 	struct writer_counters counters;
-	bool *sink_failed;
-	bool any_failed;
 	bool limit_reached;
 	bool unflushed; /* a prompt sink has something that is not visible outside */
 	bool any_ticks;
@@ -40,14 +38,12 @@ int writer_create(const struct writer_config *config, struct writer **out, struc
 	if (writer == NULL || queues == NULL)
 		goto fail;
 	writer->config = *config;
-	writer->sink_failed = calloc(config->sink_count + 1, sizeof *writer->sink_failed);
-	if (writer->sink_failed == NULL)
-		goto fail;
 	for (unsigned i = 0; i < config->worker_count; i++)
 		queues[i] = worker_queue(config->workers[i]);
 	for (unsigned i = 0; i < config->sink_count; i++) {
 		writer->any_ticks |= config->sinks[i]->ops->tick != NULL;
 		writer->any_prompt |= config->sinks[i]->prompt;
+		atomic_store_statistic(&config->sinks[i]->kept, SINK_KEPT_UNKNOWN);
 	}
 	result = merge_create(queues, config->live, config->worker_count, config->lag_ns, config->unordered,
 			      &writer->merge);
@@ -67,7 +63,6 @@ void writer_close(struct writer *writer)
 	if (writer == NULL)
 		return;
 	merge_close(writer->merge);
-	free(writer->sink_failed);
 	free(writer);
 }
 
@@ -76,12 +71,17 @@ const struct writer_counters *writer_counters(const struct writer *writer)
 	return &writer->counters;
 }
 
-static void fail_sink(struct writer *writer, unsigned index)
+static bool failed(const struct sink *sink)
 {
-	struct sink *sink = writer->config.sinks[index];
+	return atomic_load_statistic(&sink->failed);
+}
 
-	writer->sink_failed[index] = true;
-	writer->any_failed = true;
+/* before: the records that were offered before the call that failed. */
+static void fail_sink(struct writer *writer, struct sink *sink, uint64_t before)
+{
+	if (atomic_load_statistic(&sink->kept) == SINK_KEPT_UNKNOWN)
+		atomic_store_statistic(&sink->kept, before);
+	atomic_store_statistic(&sink->failed, true);
 	writer->config.want_stop(writer->config.context, &sink->error);
 }
 
@@ -92,12 +92,10 @@ static void write_batch(struct writer *writer, const struct batch *batch)
 		struct sink *sink = writer->config.sinks[i];
 
 		add(&sink->offered, batch->count);
-		if (!writer->sink_failed[i] && sink->ops->write(sink, batch) < 0)
-			fail_sink(writer, i);
-		if (writer->sink_failed[i])
-			add(&sink->shed, batch->count);
+		if (!failed(sink) && sink->ops->write(sink, batch) < 0)
+			fail_sink(writer, sink, atomic_load_own(&writer->counters.offered));
 	}
-	add(writer->any_failed ? &writer->counters.output_failed : &writer->counters.written, batch->count);
+	add(&writer->counters.offered, batch->count);
 	writer->unflushed = writer->any_prompt;
 }
 
@@ -111,9 +109,7 @@ static void write_records(struct writer *writer, unsigned count)
 	uint64_t limit = writer->config.packet_limit;
 
 	if (limit > 0) {
-		uint64_t so_far = atomic_load_own(&writer->counters.written) +
-				  atomic_load_own(&writer->counters.output_failed);
-		uint64_t room = limit - so_far;
+		uint64_t room = limit - atomic_load_own(&writer->counters.offered);
 
 		if (batch.count > room)
 			batch.count = (uint32_t)room;
@@ -121,8 +117,7 @@ static void write_records(struct writer *writer, unsigned count)
 	}
 	if (batch.count > 0)
 		write_batch(writer, &batch);
-	if (limit > 0 && !writer->limit_reached &&
-	    atomic_load_own(&writer->counters.written) + atomic_load_own(&writer->counters.output_failed) >= limit) {
+	if (limit > 0 && !writer->limit_reached && atomic_load_own(&writer->counters.offered) >= limit) {
 		writer->limit_reached = true;
 		writer->config.want_stop(writer->config.context, NULL);
 	}
@@ -134,10 +129,10 @@ static void flush_sinks(struct writer *writer, bool all)
 	for (unsigned i = 0; i < writer->config.sink_count; i++) {
 		struct sink *sink = writer->config.sinks[i];
 
-		if (sink->ops->flush == NULL || writer->sink_failed[i] || !(all || sink->prompt))
+		if (sink->ops->flush == NULL || failed(sink) || !(all || sink->prompt))
 			continue;
 		if (sink->ops->flush(sink) < 0)
-			fail_sink(writer, i);
+			fail_sink(writer, sink, 0);
 	}
 }
 
@@ -151,10 +146,10 @@ static void tick_sinks(struct writer *writer)
 	for (unsigned i = 0; i < writer->config.sink_count; i++) {
 		struct sink *sink = writer->config.sinks[i];
 
-		if (sink->ops->tick == NULL || writer->sink_failed[i])
+		if (sink->ops->tick == NULL || failed(sink))
 			continue;
 		if (sink->ops->tick(sink, clock_wall_ns()) < 0)
-			fail_sink(writer, i);
+			fail_sink(writer, sink, 0);
 	}
 }
 

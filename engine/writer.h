@@ -39,9 +39,8 @@ struct writer_config {
 
 /* (writer) writes, others look. */
 struct writer_counters {
-	_Atomic uint64_t written;       /* records that every sink took */
-	_Atomic uint64_t after_limit;   /* records behind the packet limit */
-	_Atomic uint64_t output_failed; /* records that some sink could not take: lost */
+	_Atomic uint64_t offered;     /* records given to the sinks, the first so many in order */
+	_Atomic uint64_t after_limit; /* records behind the packet limit */
 	_Atomic uint64_t late;
 };
 

@@ -48,12 +48,46 @@ int file_sink_open_binary(size_t size, const struct sink_ops *ops, const char *t
 	return error_hint(error, "send it to a file or a pipe");
 }
 
+static void set_mark(struct file_sink *file)
+{
+	uint64_t offset = output_offset(file->output);
+	struct file_sink_mark *last = &file->marks[(file->mark_count - 1) % FILE_SINK_MARKS];
+
+	if (file->mark_count > 0 && offset - last->offset < FILE_SINK_MARK_BYTES)
+		return;
+	file->marks[file->mark_count++ % FILE_SINK_MARKS] = (struct file_sink_mark){
+		.offset = offset,
+		.records = atomic_load_explicit(&file->sink.offered, memory_order_relaxed),
+	};
+}
+
+/* Of the records offered, those that are in the file for certain. */
+static uint64_t whole_records(struct file_sink *file)
+{
+	uint64_t whole = output_whole_until(file->output);
+
+	if (whole == output_offset(file->output))
+		return atomic_load_explicit(&file->sink.offered, memory_order_relaxed);
+	for (uint64_t i = file->mark_count; i > 0 && i + FILE_SINK_MARKS > file->mark_count; i--) {
+		const struct file_sink_mark *mark = &file->marks[(i - 1) % FILE_SINK_MARKS];
+
+		if (mark->offset <= whole)
+			return mark->records;
+	}
+	return 0;
+}
+
 int file_sink_done(struct file_sink *file)
 {
 	struct sink *sink = &file->sink;
 
 	atomic_store_explicit(&sink->bytes, output_offset(file->output), memory_order_relaxed);
-	return output_error(file->output, NULL) == 0 ? 0 : output_error(file->output, &sink->error);
+	if (output_error(file->output, NULL) == 0) {
+		set_mark(file);
+		return 0;
+	}
+	atomic_store_explicit(&sink->kept, whole_records(file), memory_order_relaxed);
+	return output_error(file->output, &sink->error);
 }
 
 int file_sink_no_packet(struct file_sink *file)

@@ -5,6 +5,15 @@
 #include "engine/output.h"
 #include "engine/sink.h"
 
+#define FILE_SINK_MARKS 256
+#define FILE_SINK_MARK_BYTES (64u * 1024) /* marks are so far apart at least: all of them span more than is ever in flight */
+
+/* Where in the file so many records end: what a failed write left whole is counted by these. */
+struct file_sink_mark {
+	uint64_t offset;
+	uint64_t records;
+};
+
 /* First member of each file sink's struct. */
 struct file_sink {
 	struct sink sink;
@@ -12,6 +21,8 @@ struct file_sink {
 	uint64_t flushed;      /* the output's offset at the last flush */
 	uint64_t at_last_tick; /* and at the last tick */
 	unsigned ticks;        /* since the last flush */
+	struct file_sink_mark marks[FILE_SINK_MARKS]; /* the newest at mark_count - 1, modulo */
+	uint64_t mark_count;
 };
 
 /* A zeroed struct of size bytes (a struct file_sink first) with its output open on target; NULL on failure. */
@@ -23,7 +34,8 @@ int file_sink_open(size_t size, const struct sink_ops *ops, const char *target,
 int file_sink_open_binary(size_t size, const struct sink_ops *ops, const char *target,
 			  const struct sink_options *options, struct file_sink **made, struct error *error);
 
-/* The end of a write: the byte count, and the output's error if there is one. 0 or -errno. */
+/* The end of a write, flush or finish: the byte count, the mark, and the output's error if there is one (sink->kept is
+ * set then). 0 or -errno. */
 int file_sink_done(struct file_sink *file);
 
 /* A record without packet bytes reached a sink that must have them: sink->error says so. Returns its code. */
