@@ -59,7 +59,7 @@ stage() {
 }
 
 stage build ''
-stage build-asan 'unit' -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Db_lundef=false
+stage build-asan 'unit sanitized' -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Db_lundef=false
 stage build-tsan 'threads' -Db_sanitize=thread -Dbuildtype=debugoptimized -Db_lundef=false
 
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -88,17 +88,26 @@ static const struct {
 	{ "xdp-records", open_xdprecords },
 };
 
+static int find_backend(const char *name)
+{
+	for (unsigned i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+		if (strcmp(backends[i].name, name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+bool backend_known(const char *name)
+{
+	return find_backend(name) >= 0;
+}
+
 int backend_open(const struct run_options *options, const struct source_options *source_options,
 		 const char *interface_name, struct interface_table *table, struct source **sources, unsigned max,
 		 unsigned *count, struct source_report *report, struct error *error)
 {
-	const char *name = options->backend != NULL ? options->backend : "auto";
+	int backend = find_backend(options->backend != NULL ? options->backend : "auto");
 
-	for (unsigned i = 0; i < sizeof backends / sizeof backends[0]; i++) {
-		if (strcmp(backends[i].name, name) == 0)
-			return backends[i].open(options, source_options, interface_name, table, sources, max, count,
-						report, error);
-	}
-	error_set(error, -EINVAL, "no backend '%s'", name);
-	return error_hint(error, "weir capture --help lists them");
+	return backends[backend].open(options, source_options, interface_name, table, sources, max, count, report,
+				      error);
 }

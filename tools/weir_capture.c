@@ -49,8 +49,7 @@ static int open_interfaces(struct run *run, const char *const *names, unsigned c
 		if (backend_open(run->options, &source_options, names[i], run->interfaces,
 				 &run->sources[run->source_count], RUN_SOURCES - run->source_count, &opened, &report,
 				 &error) < 0) {
-			cli_fail(&error);
-			return error.code == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+			return cli_fail(&error);
 		}
 		run->source_count += opened;
 		for (unsigned k = 0; k < report.note_count; k++)
@@ -147,6 +146,8 @@ int weir_capture(int argc, char **argv)
 		run_options_help(RUN_CAPTURE);
 		return 0;
 	}
+	if (options.backend != NULL && !backend_known(options.backend))
+		return cli_usage("no backend '%s' (weir capture --help lists them)", options.backend);
 	if (options.list_interfaces) {
 		struct error error = { 0 };
 

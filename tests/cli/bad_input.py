@@ -62,6 +62,7 @@ with tempfile.TemporaryDirectory() as directory:
     expect(2, 'bad value', 'capture', '--workers', '0')
     expect(2, 'bad value', 'capture', '--ring-size', '64Q')
     expect(2, 'bad value', 'capture', '--duration', '-1')
+    expect(2, 'no backend', 'capture', '--backend', 'bogus')
     expect(1, 'No such file', 'read', 'absent.pcap')
     expect(1, 'not a capture file', 'read', 'garbage.pcap')
     expect(1, 'empty', 'read', 'empty.pcap')
