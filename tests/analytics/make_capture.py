@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Writes a capture of known conversations: TCP with overtaken, repeated and overlapping segments that ends by FIN,
-RST or not at all, over IPv4, IPv6 and VLANs, and UDP, ICMP, ICMPv6, SCTP, OSPF. usage: make_capture.py FILE"""
+RST or not at all, over IPv4, IPv6 and VLANs, and UDP, ICMP, ICMPv6, SCTP, OSPF. usage: make_capture.py FILE [scan]"""
 import random
 import sys
 
@@ -83,4 +83,7 @@ add(frame(0) / IPv6(src='fe80::2', dst='fe80::1') / ICMPv6ND_NA(tgt='fe80::2'))
 add(frame(0) / IP(src='10.4.0.1', dst='10.4.0.2', proto=89) / Raw(b'x' * 28))
 add(frame(0) / IP(src='10.5.0.1', dst='10.5.0.2') / SCTP(sport=7, dport=8) / SCTPChunkData(data=b'abc'))
 add(frame(0) / ARP())
+if sys.argv[2:] == ['scan']:
+    for port in range(1, 41):
+        add(frame(0) / IP(src='10.66.0.1', dst=f'10.66.1.{port % 4 + 1}') / TCP(sport=6000, dport=port, flags='S', seq=port))
 wrpcap(sys.argv[1], packets)
