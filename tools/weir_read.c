@@ -1,4 +1,5 @@
 /* weir read: packets and records from files, through the same engine as a capture. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +26,17 @@ static unsigned count_files(const struct run_options *options)
 	return count;
 }
 
+static void block_signals(int how)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(how, &signals, NULL);
+}
+
 static int open_files(struct run *run, unsigned count)
 {
 	struct savefile_options options = { .filter = run->filter };
@@ -35,7 +47,13 @@ static int open_files(struct run *run, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		const char *path = run->options->arguments[i];
 
-		if (source_open_file(path, &options, run->interfaces, &run->sources[i], &error) < 0)
+		int result;
+
+		/* A pipe's first bytes may be long in coming: until then a signal ends the program. */
+		block_signals(SIG_UNBLOCK);
+		result = source_open_file(path, &options, run->interfaces, &run->sources[i], &error);
+		block_signals(SIG_BLOCK);
+		if (result < 0)
 			return cli_fail(&error);
 		run->source_count++;
 	}
