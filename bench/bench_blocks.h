@@ -115,20 +115,20 @@ static inline __attribute__((always_inline)) uint64_t blocks_walk(const struct b
 /* ns per packet of one bare walk over all blocks. */
 static inline double blocks_walk_ns(const struct blocks *blocks)
 {
-	uint64_t start = clock_monotonic_ns();
+	uint64_t start = bench_thread_ns();
 	volatile uint64_t sum = blocks_walk(blocks, false);
 
 	(void)sum;
-	return (double)(clock_monotonic_ns() - start) / (double)blocks->packets;
+	return (double)(bench_thread_ns() - start) / (double)blocks->packets;
 }
 
 static inline double blocks_walk_prefetch_ns(const struct blocks *blocks)
 {
-	uint64_t start = clock_monotonic_ns();
+	uint64_t start = bench_thread_ns();
 	volatile uint64_t sum = blocks_walk(blocks, true);
 
 	(void)sum;
-	return (double)(clock_monotonic_ns() - start) / (double)blocks->packets;
+	return (double)(bench_thread_ns() - start) / (double)blocks->packets;
 }
 
 #endif

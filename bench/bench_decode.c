@@ -96,7 +96,7 @@ static double decode_ns(const struct blocks *blocks, struct record *records)
 	const struct decode_options options = { 0 };
 	struct source *source = blocks->source;
 	struct frame frames[SOURCE_BURST];
-	uint64_t start = clock_monotonic_ns(), done = 0;
+	uint64_t start = bench_thread_ns(), done = 0;
 
 	while (done < blocks->packets) {
 		int count = source->ops->rx_burst(source, frames, SOURCE_BURST);
@@ -115,7 +115,7 @@ static double decode_ns(const struct blocks *blocks, struct record *records)
 		}
 		done += (unsigned)count;
 	}
-	return (double)(clock_monotonic_ns() - start) / (double)blocks->packets;
+	return (double)(bench_thread_ns() - start) / (double)blocks->packets;
 }
 
 static double hand_ns(const struct blocks *blocks, uint8_t *file, size_t size)
@@ -133,9 +133,9 @@ static double hand_ns(const struct blocks *blocks, uint8_t *file, size_t size)
 	if (pcap == NULL)
 		bench_die("libpcap does not take the file");
 	hand.count = 0;
-	start = clock_monotonic_ns();
+	start = bench_thread_ns();
 	pcap_loop(pcap, -1, hand_decode, (u_char *)&hand);
-	ns = (double)(clock_monotonic_ns() - start) / (double)blocks->packets;
+	ns = (double)(bench_thread_ns() - start) / (double)blocks->packets;
 	if (hand.count != blocks->packets)
 		bench_die("libpcap read another number of packets");
 	pcap_close(pcap);

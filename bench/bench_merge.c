@@ -21,11 +21,11 @@ static void nothing(void *context, unsigned queue)
 
 static double walk_ns(const struct record *records, uint64_t count)
 {
-	uint64_t start = clock_monotonic_ns();
+	uint64_t start = bench_thread_ns();
 
 	for (uint64_t i = 0; i < count; i++)
 		sink_sum += records[i].timestamp_ns;
-	return (double)(clock_monotonic_ns() - start) / (double)count;
+	return (double)(bench_thread_ns() - start) / (double)count;
 }
 
 /* Fills queue q of n with its share, in runs, then END. */
@@ -60,7 +60,7 @@ static double merge_ns(struct spsc **queues, unsigned count, uint64_t total)
 
 	if (merge_create(queues, live, count, 0, false, &merge) != 0)
 		bench_die("no merge");
-	start = clock_monotonic_ns();
+	start = bench_thread_ns();
 	while (!merge_ended(merge)) {
 		merge_collect(merge, &batch, 0);
 		for (unsigned i = 0; i < batch.count; i++) {
@@ -71,7 +71,7 @@ static double merge_ns(struct spsc **queues, unsigned count, uint64_t total)
 		seen += batch.count;
 		merge_release(merge, nothing, NULL);
 	}
-	start = clock_monotonic_ns() - start;
+	start = bench_thread_ns() - start;
 	merge_close(merge);
 	if (seen != total)
 		bench_die("the merge lost records");

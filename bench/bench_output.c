@@ -3,7 +3,7 @@
  *
  *	bench_output [--runs N] [--mib N] [DIRECTORY]      DIRECTORY: on the disk to measure, default "."
  *
- * Each file is written whole, synced (fdatasync) and removed; MiB/s of wall time, sync included. weir's
+ * Each file is written whole, synced (fdatasync) and removed; ms per GiB of wall time, sync included. weir's
  * output copies once into its buffers, as sinks do; the plain loops and fio write one buffer again and again.
  * CPU in ns per KiB beside it. ratio: time against the plain write loop of the same run.
  */
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 		{ .name = "output io_uring", .ours = true, .options = { .no_direct = true } },
 		{ .name = "output pwrite", .ours = true, .options = { .no_direct = true, .no_uring = true } },
 	};
-	static struct bench bench = { .name = "output", .unit = "MiB/s", .base = "the plain write", .runs = 3 };
+	static struct bench bench = { .name = "output", .unit = "ms/GiB", .base = "the plain write", .runs = 3 };
 	const char *directory = ".";
 	uint64_t mib = 512;
 	char path[512];
@@ -145,13 +145,13 @@ int main(int argc, char **argv)
 			if (seconds <= 0)
 				continue;
 			plain = m == 0 ? seconds : plain;
-			bench_add(&bench, methods[m].name, (double)mib / seconds, seconds / plain);
+			bench_add(&bench, methods[m].name, seconds * 1e3 * 1024 / (double)mib, seconds / plain);
 			snprintf(name, sizeof name, "%s: CPU", methods[m].name);
 			bench_add(&bench, name, cpu, 0)->unit = "ns/KiB";
 		}
 		fio = fio_rate(directory, mib);
 		if (fio > 0)
-			bench_add(&bench, "fio io_uring O_DIRECT", fio, (double)mib / fio / plain);
+			bench_add(&bench, "fio io_uring O_DIRECT", 1e3 * 1024 / fio, (double)mib / fio / plain);
 	}
 	bench_print(&bench);
 	free(data);
