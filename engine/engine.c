@@ -138,6 +138,8 @@ static int fill_ledger(struct engine *engine, struct ledger *ledger)
 		read_sink(sink, line);
 	}
 	ledger->offered = atomic_load_statistic(&counters->offered);
+	ledger->first_ns = atomic_load_statistic(&counters->first_ns);
+	ledger->last_ns = atomic_load_statistic(&counters->last_ns);
 	ledger->after_limit = atomic_load_statistic(&counters->after_limit);
 	ledger->late = atomic_load_statistic(&counters->late);
 	return 0;

@@ -49,6 +49,7 @@ struct ledger {
 	unsigned ring_count;
 	struct ledger_sink *sinks;   /* owned by the ledger */
 	unsigned sink_count;
+	uint64_t first_ns, last_ns;  /* timestamps of the first and last record that the sinks were offered; 0: none */
 	uint64_t start_ns, end_ns;   /* UNIX epoch; end 0 while running */
 	uint64_t seen;
 	uint64_t offered;            /* records given to the sinks */

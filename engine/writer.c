@@ -99,6 +99,16 @@ static void write_batch(struct writer *writer, const struct batch *batch)
 	writer->unflushed = writer->any_prompt;
 }
 
+static void note_times(struct writer *writer, const struct batch *batch)
+{
+	uint64_t last = batch->records[batch->count - 1]->timestamp_ns;
+
+	if (atomic_load_own(&writer->counters.offered) == 0)
+		atomic_store_statistic(&writer->counters.first_ns, batch->records[0]->timestamp_ns);
+	if (last > atomic_load_own(&writer->counters.last_ns))
+		atomic_store_statistic(&writer->counters.last_ns, last);
+}
+
 static void write_records(struct writer *writer, unsigned count)
 {
 	struct batch batch = {
@@ -115,8 +125,10 @@ static void write_records(struct writer *writer, unsigned count)
 			batch.count = (uint32_t)room;
 		add(&writer->counters.after_limit, count - batch.count);
 	}
-	if (batch.count > 0)
+	if (batch.count > 0) {
+		note_times(writer, &batch);
 		write_batch(writer, &batch);
+	}
 	if (limit > 0 && !writer->limit_reached && atomic_load_own(&writer->counters.offered) >= limit) {
 		writer->limit_reached = true;
 		writer->config.want_stop(writer->config.context, NULL);

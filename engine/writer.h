@@ -41,6 +41,8 @@ struct writer_config {
 struct writer_counters {
 	_Atomic uint64_t offered;     /* records given to the sinks, the first so many in order */
 	_Atomic uint64_t after_limit; /* records behind the packet limit */
+	_Atomic uint64_t first_ns;    /* timestamps of the first and the last record offered */
+	_Atomic uint64_t last_ns;
 	_Atomic uint64_t late;
 };
 

@@ -271,6 +271,8 @@ static int conclude(struct run *run, struct engine *engine)
 	}
 	if (options->stats_json != NULL && write_stats_json(options->stats_json, &ledger) != 0)
 		status = EXIT_FAILED;
+	if (run_archive_submit(&run->archive, &ledger) != 0)
+		status = EXIT_FAILED;
 	ledger_close(&ledger);
 	if (fflush(stdout) != 0)
 		status = EXIT_FAILED;
@@ -315,6 +317,8 @@ int run_go(struct run *run)
 		exit_status = conclude(run, engine);
 	}
 	engine_close(engine);
+	if (run_archive_close(&run->archive) != 0)
+		exit_status = EXIT_FAILED;
 	run->source_count = run->sink_count = 0;
 	if (signal_fd >= 0)
 		close(signal_fd);
@@ -327,6 +331,7 @@ void run_close(struct run *run)
 		run->sources[i]->ops->close(run->sources[i]);
 	for (unsigned i = 0; i < run->sink_count; i++)
 		run->sinks[i]->ops->close(run->sinks[i]);
+	run_archive_close(&run->archive);
 	interface_table_close(run->interfaces);
 	free(run->filter);
 }

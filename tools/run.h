@@ -7,6 +7,7 @@
 #include "engine/interface.h"
 #include "engine/sink.h"
 #include "engine/source.h"
+#include "tools/run_archive.h"
 #include "tools/run_options.h"
 
 #define RUN_SOURCES 1024
@@ -20,6 +21,7 @@ struct run {
 	struct sink_options sink_options[RUN_OUTPUTS + 1]; /* of each; they live as long as the sinks */
 	_Atomic bool cancel;     /* stop waiting for space on a full disk */
 	unsigned sink_count;
+	struct run_archive archive;
 	char *filter;            /* text, NULL: none */
 	bool from_files;         /* nothing need ever be lost: network sinks wait for room */
 	bool text_on_stdout;     /* some output writes text to stdout */

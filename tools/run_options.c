@@ -15,7 +15,7 @@ enum {
 	OPT_FORMAT = 256, OPT_DURATION, OPT_WORKERS, OPT_PIN, OPT_FANOUT, OPT_RING_SIZE, OPT_BLOCK_SIZE,
 	OPT_BLOCK_TIMEOUT, OPT_NETNS, OPT_UNORDERED, OPT_STATS, OPT_STATS_JSON, OPT_HEADERS_ONLY, OPT_ON_FULL,
 	OPT_ON_LOSS, OPT_TUNNEL, OPT_TUNNEL_PORT, OPT_CHECKSUMS, OPT_USER, OPT_BACKEND, OPT_COLOUR, OPT_FILTER,
-	OPT_COUNT, OPT_HARDWARE_TIME,
+	OPT_SEAL, OPT_MANIFEST, OPT_CRYPTO, OPT_COUNT, OPT_HARDWARE_TIME,
 	OPT_STREAM_PAYLOAD, OPT_SPOOL,
 };
 
@@ -72,6 +72,9 @@ static const struct option_row rows[] = {
 	{ OPT_TUNNEL_PORT, "tunnel-port", "KIND=PORT", BOTH, "another UDP port of vxlan, vxlan-gpe, geneve, gtpu, l2tp or teredo" },
 	{ OPT_CHECKSUMS, "verify-checksums", NULL, BOTH, "check IP and L4 checksums" },
 	{ OPT_COLOUR, "color", "auto|always|never", BOTH, "colour text" },
+	{ OPT_SEAL, "seal", "KEYFILE", BOTH, "seal each output file when it is closed (weir unseal opens it)" },
+	{ OPT_MANIFEST, "manifest", "FILE", BOTH, "append a line for each closed output file (weir verify checks them)" },
+	{ OPT_CRYPTO, "crypto", "WHICH", BOTH, "auto, kernel (AF_ALG) or library (libcrypto)" },
 	{ OPT_USER, "user", "NAME", RUN_CAPTURE, "become NAME once the sockets are open" },
 	{ 'n', NULL, NULL, BOTH, "accepted: names are never looked up" },
 	{ 'v', "verbose", NULL, BOTH, "say more" },
@@ -373,6 +376,16 @@ static int apply_option(int option, const char *value, struct run_options *optio
 	case OPT_STATS_JSON:
 		options->stats_json = value;
 		return 0;
+	case OPT_SEAL:
+		options->seal_key = value;
+		return 0;
+	case OPT_MANIFEST:
+		options->manifest = value;
+		return 0;
+	case OPT_CRYPTO:
+		return crypto_provider_parse(value, &options->crypto)
+			       ? 0
+			       : bad_value("--crypto", value, "auto, kernel or library");
 	case 'F':
 		options->filter_file = value;
 		return 0;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "decoders/decode.h"
+#include "engine/seal/crypto.h"
 #include "engine/source.h"
 #include "tools/backend_options.h"
 
@@ -42,6 +43,9 @@ struct run_options {
 	const char *stream_payload;
 	const char *spool_dir;
 	const char *user;
+	const char *seal_key;    /* --seal: a key file */
+	const char *manifest;
+	enum crypto_provider crypto;
 	uint64_t packet_limit;
 	uint64_t duration_ns;
 	uint64_t stats_period_ns;

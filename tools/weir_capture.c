@@ -77,15 +77,11 @@ static int choose_interfaces(struct run_options *options, char fallback[IF_NAMES
 /* The file behind a -w argument as it is named while it is written. False: no file. */
 static bool part_name(const char *spec, char *path, size_t size)
 {
-	size_t prefix = strcspn(spec, ":/");
+	const char *file = run_output_file(spec);
 
-	if (strstr(spec, "://") != NULL)
+	if (file == NULL)
 		return false;
-	if (spec[prefix] == ':')
-		spec += prefix + 1;
-	if (strcmp(spec, "-") == 0 || spec[0] == '\0')
-		return false;
-	snprintf(path, size, "%s.part", spec);
+	snprintf(path, size, "%s.part", file);
 	return access(path, F_OK) == 0;
 }
 
@@ -126,6 +122,8 @@ static int capture(struct run *run, struct run_options *options)
 	if (status == 0)
 		status = open_interfaces(run, options->interfaces, options->interface_count, announcement,
 					 sizeof announcement);
+	if (status == 0)
+		status = run_archive_open(options, &run->archive);
 	if (status == 0)
 		status = drop_privileges(options);
 	if (status != 0)

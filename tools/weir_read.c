@@ -87,6 +87,8 @@ int weir_read(int argc, char **argv)
 	if (status == 0)
 		status = run_open_sinks(&run);
 	if (status == 0)
+		status = run_archive_open(&options, &run.archive);
+	if (status == 0)
 		status = run_go(&run);
 	run_close(&run);
 	return status;

@@ -54,18 +54,28 @@ size_t crypto_algorithm_size(enum crypto_algorithm algorithm)
 	return algorithms[algorithm].size;
 }
 
+/* A kernel that refuses is no error while the library can do it: the caller's is touched only when it ends there. */
+static void report(struct error *error, const struct error *refused)
+{
+	if (error != NULL && refused->code != 0)
+		*error = *refused;
+}
+
 int crypto_hash_open(struct crypto_hash **out, enum crypto_provider provider, enum crypto_algorithm algorithm,
 	const uint8_t *key, size_t key_length, struct error *error)
 {
+	struct error refused = { 0 };
 	int ret;
 
 	*out = NULL;
 	if (provider != CRYPTO_LIBRARY) {
-		ret = crypto_kernel_hash(out, algorithms[algorithm].kernel, key, key_length, error);
+		ret = crypto_kernel_hash(out, algorithms[algorithm].kernel, key, key_length, &refused);
 		if (ret == 0)
 			(*out)->provider = CRYPTO_KERNEL;
-		if (ret != -EOPNOTSUPP || provider == CRYPTO_KERNEL)
+		if (ret != -EOPNOTSUPP || provider == CRYPTO_KERNEL) {
+			report(error, &refused);
 			goto done;
+		}
 	}
 	ret = crypto_library_hash(out, algorithms[algorithm].library, key, key_length, error);
 	if (ret == 0)
@@ -105,15 +115,18 @@ void crypto_hash_close(struct crypto_hash *hash)
 int crypto_cipher_open(struct crypto_cipher **out, enum crypto_provider provider, bool encrypt,
 	const uint8_t *key, const uint8_t *iv, struct error *error)
 {
+	struct error refused = { 0 };
 	int ret;
 
 	*out = NULL;
 	if (provider != CRYPTO_LIBRARY) {
-		ret = crypto_kernel_cipher(out, encrypt, key, iv, error);
+		ret = crypto_kernel_cipher(out, encrypt, key, iv, &refused);
 		if (ret == 0)
 			(*out)->provider = CRYPTO_KERNEL;
-		if (ret != -EOPNOTSUPP || provider == CRYPTO_KERNEL)
+		if (ret != -EOPNOTSUPP || provider == CRYPTO_KERNEL) {
+			report(error, &refused);
 			return ret;
+		}
 	}
 	ret = crypto_library_cipher(out, encrypt, key, iv, error);
 	if (ret == 0)
