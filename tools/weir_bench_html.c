@@ -140,7 +140,7 @@ static bool rate_values(const struct bench_row *row, double values[SERIES])
 	if (row->received_pps.count == 0)
 		return false;
 	values[0] = figure_median(&row->received_pps) / 1e6;
-	values[1] = figure_median(&row->sent_pps) / 1e6 - values[0];
+	values[1] = row->sent_pps.count > 0 ? figure_median(&row->sent_pps) / 1e6 - values[0] : 0;
 	values[1] = values[1] > 0 ? values[1] : 0;
 	return true;
 }

@@ -216,9 +216,12 @@ static int watch(struct bench *bench, struct bench_row *row, const struct profil
 
 	if (status != 0)
 		return status;
-	figure_add(&row->sent_pps, cell.sent_pps);
 	figure_add(&row->received_pps, cell.received_pps);
-	figure_add(&row->loss, cell.loss);
+	/* An interface whose own counter saw fewer than were captured cannot tell what was lost. */
+	if (cell.sent >= cell.received && cell.sent > 0) {
+		figure_add(&row->sent_pps, cell.sent_pps);
+		figure_add(&row->loss, cell.loss);
+	}
 	if (cell.received > 0)
 		add_costs(row, &cell);
 	figure_add(&row->busy_share, cell.busy_share);
