@@ -18,6 +18,7 @@ umask 077
 failures=0 checks=0
 
 have() { command -v "$1" >/dev/null 2>&1; }
+section() { [ "${WEIR_VM:-}" != 1 ] || echo "-- $1 ($(cut -d ' ' -f 1 /proc/uptime) s)"; }
 good() { checks=$((checks + 1)); }
 bad() {
 	checks=$((checks + 1))
@@ -87,7 +88,7 @@ echo 'correct horse' >phrase
 echo 'wrong horse' >phrase2
 iv=000102030405060708090a0b0c0d0e0f
 
-# ---- the provider ----
+section 'the provider'
 : >empty
 if weir digest --crypto kernel empty >output; then
 	echo "AF_ALG is here: $(uname -r)"
@@ -117,7 +118,7 @@ if [ -x /root/crypto-test ] && [ "${WEIR_VM:-}" = 1 ]; then # vm.sh brought the 
 	fi
 fi
 
-# ---- known answers: FIPS 180-2 appendix B, FIPS 202; SP 800-38A F.2.5 and F.2.6 ----
+section 'known answers' # FIPS 180-2 appendix B, FIPS 202; SP 800-38A F.2.5 and F.2.6
 printf abc >abc
 answer() { expect "$1 of $2" "$3  $2" "$(digest --algorithm "$1" "$2")"; }
 answer sha1 abc a9993e364706816aba3e25717850c26c9cd0d89d
@@ -146,7 +147,7 @@ expect "AES-256-CBC, SP 800-38A F.2.5" $cbc "$(hex nist | cut -c 1-128)"
 works "raw unseal of the NIST vector" unseal --raw -k nist.key --iv $iv nist -o nist.plain
 same "AES-256-CBC, SP 800-38A F.2.6" plain nist.plain
 
-# ---- every length around a block, a page, a pipe and a chunk: digest, seal, raw, both ways ----
+section 'every length around a block, a page, a pipe and a chunk' # digest, seal, raw, both ways
 key_hex=$(hex key)
 have sha256sum || echo "no sha256sum: not compared with"
 have openssl || echo "no openssl: not compared with"
@@ -186,7 +187,7 @@ works "unseal what came in pieces" unseal -k key sealed -o out
 cat abc data >in
 same "input in pieces" in out
 
-# ---- a passphrase; openssl's salted format ----
+section 'a passphrase; openssl salted format'
 rm -f sealed out
 works "seal with a passphrase" seal -p phrase data -o sealed
 works "unseal with a passphrase" unseal -p phrase sealed -o out
@@ -205,7 +206,7 @@ if have openssl; then
 	same "weir opens what openssl wrote" data out
 fi
 
-# ---- the documented format, opened by openssl alone: HKDF, then HMAC and AES ----
+section 'the documented format, opened by openssl alone' # HKDF, then HMAC and AES
 bytes 100 in
 rm -f sealed
 seal -k key in -o sealed
@@ -242,14 +243,15 @@ for offset in 16 20 24; do # a header that asks for all memory, or for years
 	refused "scrypt cost out of range" 'out of range' unseal -p phrase changed -o out4
 done
 
-# ---- damage: every byte of a small sealed file, and of a long one each region ----
+section 'damage' # every byte of a small sealed file, and of a long one each region
 rm -f out
-offset=0
-while [ $offset -lt 272 ]; do
-	flip sealed $offset changed
+offsets=$(seq 0 271)
+# An emulated processor takes a second for each: there one in seven, and what is shorter than that.
+[ "${WEIR_VM:-}" != 1 ] || offsets="$(seq 0 7 271) 8 9 10 11 12 16 20 24 28 271"
+for offset in $offsets; do
+	flip sealed "$offset" changed
 	refused "byte $offset changed" '' unseal -k key changed -o out
 	[ -e out ] || [ -e out.part ] && bad "byte $offset changed: an output appeared"
-	offset=$((offset + 1))
 done
 for offset in 0 8 10 12 32 64 96 128 240 271; do # what cannot be read twice
 	flip sealed $offset changed
@@ -283,7 +285,7 @@ refused "raw, half a block" 'cut short' unseal --raw -k key --iv $iv abc -o out
 refused "raw, no padding" 'padding' unseal --raw -k key --iv $iv data -o out
 absent "after damage" out out.part
 
-# ---- secrets ----
+section 'secrets'
 cp key open.key
 for mode in 640 604 620 602 660 666; do
 	chmod $mode open.key
@@ -319,7 +321,7 @@ if [ -r /proc/self/limits ]; then # what holds a key leaves no core and shows no
 	absent "interrupted" out3 out3.part
 fi
 
-# ---- outputs ----
+section 'outputs'
 expect "mode of an output" "-rw-------" "$(ls -l sealed | cut -c 1-10)"
 refused "an output that exists" 'exists.*--force' seal -k key in -o sealed
 works "--force" seal --force -k key in -o sealed
@@ -334,7 +336,7 @@ done
 digest data >/dev/full && bad "digest to /dev/full"
 works "digest to /dev/full: message" grep -q 'No space left' err
 
-# ---- a full disk, in a mount namespace of its own ----
+section 'a full disk, in a mount namespace of its own'
 full_disk() {
 	mkdir -p small && mount -t tmpfs -o size=64k tmpfs small || return 77
 	refused "seal to a full disk" 'No space left' seal -k key data -o small/out
@@ -367,7 +369,7 @@ if [ "${WEIR_FULL_DISK:-}" != inside ]; then
 	fi
 fi
 
-# ---- digest --check ----
+section 'digest --check'
 rm -rf check
 mkdir check
 cp abc check/a
@@ -390,7 +392,7 @@ rm check/a
 digest --check list >output && bad "digest --check with a missing file"
 works "digest --check: missing" grep -q 'check/a: FAILED open or read' output
 refused "digest --check of no list" 'holds no digest line' digest --check abc
-# ---- verify: a manifest written here from its description alone ----
+section 'verify' # a manifest written here from its description alone
 zeros=0000000000000000000000000000000000000000000000000000000000000000
 sha() { weir digest --crypto "$crypto" "$1" | cut -c 1-64; }
 rm -rf kept
