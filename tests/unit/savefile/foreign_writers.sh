@@ -2,7 +2,7 @@
 # One capture, written by Wireshark's tools in every form of pcap and pcapng that weir claims to read, and from a
 # file, a pipe and gzip: the records must be the same. foreign_writers.sh WEIR
 set -eu
-weir=$1
+weir=$(realpath "$1")
 for tool in editcap mergecap capinfos; do
 	command -v $tool >/dev/null || { echo "skip: $tool is not there"; exit 77; }
 done
