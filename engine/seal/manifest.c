@@ -175,10 +175,11 @@ int manifest_append(struct manifest *manifest, int dirfd, const char *name, uint
 	uint64_t first_ns, uint64_t last_ns, enum crypto_provider provider, struct error *error)
 {
 	struct manifest_entry *entry = &manifest->entry;
+	const char *prefix = name[0] == '/' ? "" : manifest->prefix;
 	size_t length;
 	int fd, ret;
 
-	if (snprintf(entry->name, sizeof entry->name, "%s%s", manifest->prefix, name) >= (int)sizeof entry->name)
+	if (snprintf(entry->name, sizeof entry->name, "%s%s", prefix, name) >= (int)sizeof entry->name)
 		return error_set_errno(error, -ENAMETOOLONG, "cannot record %s", name);
 	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)

@@ -33,7 +33,7 @@ struct manifest;
  * has no end is refused (-EBADMSG). */
 int manifest_open(struct manifest **out, const char *path, const char *directory, struct error *error);
 
-/* Reads the finished file name in the directory dirfd, appends its line, and syncs the manifest. On a full
+/* Reads the finished file name (relative to the directory dirfd, or absolute), appends its line, and syncs the manifest. On a full
  * disk the manifest is left as it was. packets 0 makes the timestamps null. */
 int manifest_append(struct manifest *manifest, int dirfd, const char *name, uint64_t packets,
 	uint64_t first_ns, uint64_t last_ns, enum crypto_provider provider, struct error *error);
