@@ -125,6 +125,8 @@ struct source {
 	uint16_t interface;     /* index of its interface (a file: the first) */
 	uint32_t span_count;    /* span ids are below this; sizes the return queue */
 	uint32_t drain_ms;      /* how long after stop the kernel may still hand over what it had (two retire periods) */
+	uint32_t look_ms;       /* the worker sleeps at most so long before it calls arm again: something that fd does
+				   not tell (an interface that goes away); 0: for ever */
 	bool live;              /* timestamps follow the wall clock, and what is not read in time may be lost */
 	bool (*progress)(struct source *source, uint64_t *done, uint64_t *total); /* bytes, any thread; NULL: unknown */
 	struct error error;     /* why rx_burst or reopen failed (worker writes, read after it ended) */

@@ -98,7 +98,7 @@ static int sleep_until_called(struct worker *worker, int timeout_ms)
 int worker_idle(struct worker *worker)
 {
 	const struct source_ops *ops = worker->source->ops;
-	int timeout_ms = -1;
+	int timeout_ms = worker->source->look_ms != 0 ? (int)worker->source->look_ms : -1;
 
 	worker_refresh_stats(worker);
 	answer_time(worker, false);

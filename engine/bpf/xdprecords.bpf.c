@@ -362,12 +362,13 @@ INLINE void send_headers(struct xdp_md *context, const struct packet *packet, vo
 		count->lost++;
 		return;
 	}
-	/* The compiler must bound the register that goes into the call: the verifier follows no copies. */
-	asm volatile("" : "+r"(length));
 	if (length > room)
 		length = room;
+	/* 1 to room, said so that every verifier sees it: 6.1's learns no lower bound from a comparison, and the
+	 * compiler must not take what it knows and bound another register. No frame has 0 bytes. */
 	asm volatile("" : "+r"(length));
-	if (length == 0 || bpf_xdp_load_bytes(context, 0, headers->bytes, length) != 0)
+	length = ((length - 1) & (room - 1)) + 1;
+	if (bpf_xdp_load_bytes(context, 0, headers->bytes, length) != 0)
 		length = 0;
 	headers->timestamp_ns = now;
 	headers->wire_length = packet->wire_length;

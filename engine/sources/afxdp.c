@@ -78,10 +78,15 @@ static bool afxdp_empty(struct source *source)
 	       !afxdp_pool_waiting(&afxdp->pool);
 }
 
+static int afxdp_check(struct source *source);
+
 static bool afxdp_arm(struct source *source)
 {
 	struct afxdp *afxdp = self(source);
 
+	/* kernel: xsk_poll reports no EPOLLERR for the socket's error (since 5.4): look_ms brings us here. */
+	if (!afxdp->down && afxdp_check(source) < 0)
+		afxdp->down = true;
 	if (xsk_ring_prod__needs_wakeup(&afxdp->pool.fill))
 		kick(afxdp);
 	/* Edge-triggered: what came since the last burst rang already. Without room only a returned span helps. */

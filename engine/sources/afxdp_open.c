@@ -27,6 +27,7 @@
 #define KERNEL_HEADROOM 256     /* kernel: XDP_PACKET_HEADROOM, of every chunk */
 #define LINK_OVERHEAD 22        /* Ethernet and two tags, above the MTU */
 #define DRAIN_MS 1000
+#define LOOK_MS 500             /* how late a deleted interface may be noticed */
 #define BUSY_BUDGET 64
 #define BUSY_TRIES 25
 #define BUSY_WAIT_US 20000
@@ -388,6 +389,7 @@ static struct afxdp *make_source(struct afxdp_group *group, const struct afxdp_o
 		.fd = -1,
 		.live = true,
 		.drain_ms = DRAIN_MS,
+		.look_ms = LOOK_MS,
 		.span_count = pool->chunk_count + (options->side_packets != 0 ? options->side_packets : SIDE_DEFAULT),
 	};
 	group->references++;

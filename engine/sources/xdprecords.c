@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/filter/filter_live.h"
 #include "engine/sources/afxdp_tags.h"
 #include "engine/sources/xdprecords_program.h"
@@ -20,6 +21,7 @@
 #define RING_LEAST (64u << 10)
 #define RING_MOST (1u << 30)
 #define DRAIN_MS 1000
+#define LOOK_MS 500
 #define CLOCK_PERIOD_NS UINT64_C(100000000)
 
 /* What the sources of one interface have in common. The control thread counts the references. */
@@ -42,6 +44,8 @@ struct xdprecords {
 	uint32_t cpu;
 	bool first;
 	bool stopping;
+	bool down;                 /* the interface was deleted */
+	uint64_t looked_ns;        /* when we last saw that it is there, monotonic */
 	void *consumer_page;
 	void *producer_pages;      /* the producer's page, then the data twice */
 	size_t producer_size;
@@ -77,6 +81,8 @@ static int xdprecords_rx_burst(struct source *source, struct frame *frames, unsi
 		records->clock_at_ns = records->ring.last_ns;
 		xdprecords_program_set_clock(records->group->program);
 	}
+	if (count == 0 && records->down && !xdprecords_ring_waiting(&records->ring))
+		return -ENETDOWN;
 	return (int)count;
 }
 
@@ -105,11 +111,25 @@ static bool xdprecords_empty(struct source *source)
 	return records->ring.handed_out + counters->lost >= counters->seen;
 }
 
+/* A ring buffer outlives the interface and says nothing of it. */
+static void look_for_interface(struct xdprecords *records)
+{
+	uint64_t now = clock_monotonic_ns();
+	char name[IF_NAMESIZE];
+
+	if (now - records->looked_ns < LOOK_MS * NS_PER_MS / 2)
+		return;
+	records->looked_ns = now;
+	records->down = if_indextoname(records->group->device.index, name) == NULL;
+}
+
 static bool xdprecords_arm(struct source *source)
 {
-	struct xdprecords_ring *ring = &self(source)->ring;
+	struct xdprecords *records = self(source);
+	struct xdprecords_ring *ring = &records->ring;
 
-	return xdprecords_ring_waiting(ring) && ring->newest - ring->oldest < XDPRECORDS_SPANS;
+	look_for_interface(records);
+	return records->down || (xdprecords_ring_waiting(ring) && ring->newest - ring->oldest < XDPRECORDS_SPANS);
 }
 
 static void xdprecords_stop(struct source *source)
@@ -225,7 +245,7 @@ static int add_source(struct group *group, uint32_t cpu, struct source **out, st
 	records->cpu = cpu;
 	records->first = group->references++ == 0;
 	records->source = (struct source){ .ops = &xdprecords_ops, .fd = -1, .live = true, .drain_ms = DRAIN_MS,
-					   .span_count = XDPRECORDS_SPANS };
+					   .look_ms = LOOK_MS, .span_count = XDPRECORDS_SPANS };
 	group->read_cpus[cpu] = true;
 	*out = &records->source;
 	records->counters = calloc(xdprecords_program_cpus(group->program), sizeof *records->counters);
