@@ -88,9 +88,13 @@ static int sleep_until_called(struct worker *worker, int timeout_ms)
 	count = epoll_wait(worker->epoll_fd, events, 2, timeout_ms);
 	doorbell_awake(&worker->bell);
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.u32 == 0 && (events[i].events & (EPOLLERR | EPOLLHUP)) &&
-		    worker->source->ops->check != NULL)
+		if (events[i].data.u32 != 0)
+			continue;
+		if ((events[i].events & (EPOLLERR | EPOLLHUP)) && worker->source->ops->check != NULL)
 			result = worker->source->ops->check(worker->source);
+		/* A sleep and a wake-up cost more than many packets: a packet alone shall not be worth one. */
+		if (worker->source->coalesce_us > 0)
+			usleep(worker->source->coalesce_us);
 	}
 	return result;
 }

@@ -9,6 +9,9 @@
 #include "engine/merge.h"
 
 #define TICK_PERIOD_NS (100 * NS_PER_MS)
+/* Idle workers are asked for the time so often at most: each answer costs two wake-ups and lets go only what is
+ * older than its slack. */
+#define ASK_PERIOD_NS (2 * NS_PER_MS)
 #define BATCHES_PER_LOOK 64 /* at the clock, while busy */
 
 struct writer {
@@ -20,6 +23,8 @@ struct writer {
 	bool any_ticks;
 	bool any_prompt;
 	uint64_t tick_at_ns;
+	uint64_t ask_at_ns; /* no idle worker is asked for the time before */
+	bool asking;
 	const struct record *records[SINK_BATCH];
 };
 
@@ -176,7 +181,9 @@ static void ask_time(void *context, unsigned queue)
 {
 	struct writer *writer = context;
 
-	worker_want_time(writer->config.workers[queue]);
+	if (clock_monotonic_ns() >= writer->ask_at_ns)
+		worker_want_time(writer->config.workers[queue]);
+	writer->asking = true;
 }
 
 /* The sinks are done with the batch: slots and spans go back. */
@@ -195,6 +202,10 @@ static int sleep_ms(struct writer *writer, uint64_t go_anyway_ns)
 	if (writer->any_ticks) {
 		now = clock_monotonic_ns();
 		wait = writer->tick_at_ns > now ? writer->tick_at_ns - now : 0;
+	}
+	if (writer->asking) {
+		now = clock_monotonic_ns();
+		wait = writer->ask_at_ns > now && writer->ask_at_ns - now < wait ? writer->ask_at_ns - now : wait;
 	}
 	if (go_anyway_ns != UINT64_MAX) {
 		uint64_t until;
@@ -217,7 +228,10 @@ static void collect_or_sleep(struct writer *writer, struct merge_batch *batch)
 	if (batch->count == 0 && batch->end_count == 0 && !merge_ended(writer->merge)) {
 		/* Control slots may have been consumed all the same. */
 		merge_release(writer->merge, wake_worker, writer);
+		writer->asking = false;
 		go_anyway_ns = merge_blocked(writer->merge, ask_time, writer);
+		if (writer->asking && clock_monotonic_ns() >= writer->ask_at_ns)
+			writer->ask_at_ns = clock_monotonic_ns() + ASK_PERIOD_NS;
 		poll(&poll_bell, 1, sleep_ms(writer, go_anyway_ns));
 	}
 	doorbell_awake(writer->config.bell);

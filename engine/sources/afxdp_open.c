@@ -28,6 +28,7 @@
 #define LINK_OVERHEAD 22        /* Ethernet and two tags, above the MTU */
 #define DRAIN_MS 1000
 #define LOOK_MS 500             /* how late a deleted interface may be noticed */
+#define COALESCE_US 100 /* of latency, for the batch that comes in that time */
 #define BUSY_BUDGET 64
 #define BUSY_TRIES 25
 #define BUSY_WAIT_US 20000
@@ -390,6 +391,7 @@ static struct afxdp *make_source(struct afxdp_group *group, const struct afxdp_o
 		.live = true,
 		.drain_ms = DRAIN_MS,
 		.look_ms = LOOK_MS,
+		.coalesce_us = COALESCE_US,
 		.span_count = pool->chunk_count + (options->side_packets != 0 ? options->side_packets : SIDE_DEFAULT),
 	};
 	group->references++;

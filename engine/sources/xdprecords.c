@@ -22,6 +22,7 @@
 #define RING_MOST (1u << 30)
 #define DRAIN_MS 1000
 #define LOOK_MS 500
+#define COALESCE_US 100 /* of latency, for the batch that comes in that time */
 #define CLOCK_PERIOD_NS UINT64_C(100000000)
 
 /* What the sources of one interface have in common. The control thread counts the references. */
@@ -245,7 +246,7 @@ static int add_source(struct group *group, uint32_t cpu, struct source **out, st
 	records->cpu = cpu;
 	records->first = group->references++ == 0;
 	records->source = (struct source){ .ops = &xdprecords_ops, .fd = -1, .live = true, .drain_ms = DRAIN_MS,
-					   .look_ms = LOOK_MS, .span_count = XDPRECORDS_SPANS };
+					   .look_ms = LOOK_MS, .coalesce_us = COALESCE_US, .span_count = XDPRECORDS_SPANS };
 	group->read_cpus[cpu] = true;
 	*out = &records->source;
 	records->counters = calloc(xdprecords_program_cpus(group->program), sizeof *records->counters);
