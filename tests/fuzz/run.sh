@@ -41,6 +41,9 @@ for target in $targets; do
 	echo "$(date -u +%FT%TZ) $target executed ${executed:-0} edges ${covered:-0}" >>"$build/executions.log"
 	echo "$target: ${executed:-0} executions, ${covered:-0} edges"
 done
+awk '{ sum[$2] += $4; if ($6 > most[$2]) most[$2] = $6; all += $4 }
+	END { for (t in sum) printf "in all runs: %s %d executions, %d edges\n", t, sum[t], most[t]; print "in all:", all }' \
+	"$build/executions.log"
 for crash in "$build"/crash-*; do
 	[ -e "$crash" ] && echo "failed: $crash"
 done
