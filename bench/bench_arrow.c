@@ -1,6 +1,6 @@
 /* Records as Arrow: what one core makes of them.
  *
- *	encode       records side by side in RAM (TCP over IPv4) into columns and messages, which are thrown away
+ *	encode       records side by side in RAM (TCP over IPv4) into columns and messages, thrown away
  *	encode mixed the same with every predicate met both ways, from two queues in turn
  *	encode text  addresses as text
  *	file         the sink, into a file in DIRECTORY (default /dev/shm), on one core
@@ -35,7 +35,8 @@ static void make_records(struct record *records, bool mixed)
 
 		do
 			sample_record(&records[i], &state, i);
-		while (!mixed && ((records[i].layers & want) != want || (records[i].layers & (LAYER_VLAN | LAYER_TUNNEL))));
+		while (!mixed && ((records[i].layers & want) != want ||
+				  (records[i].layers & (LAYER_VLAN | LAYER_TUNNEL))));
 	}
 }
 
@@ -54,7 +55,8 @@ static double encode(const struct record **pointers, uint64_t packets, bool text
 	uint64_t start, bytes = 0, done = 0;
 
 	arrow_record_columns(columns, text);
-	if (arrow_writer_open(&writer, columns, ARROW_RECORD_COLUMNS, 65536, "record", &options, true, emit_nothing, &bytes))
+	if (arrow_writer_open(&writer, columns, ARROW_RECORD_COLUMNS, 65536, "record", &options, true,
+			      emit_nothing, &bytes))
 		bench_die("no memory");
 	start = clock_monotonic_ns();
 	while (done < packets) {
@@ -62,7 +64,8 @@ static double encode(const struct record **pointers, uint64_t packets, bool text
 			uint32_t filled = 0;
 
 			while (filled < SINK_BATCH) {
-				filled += arrow_record_fill(&writer.batch, pointers + i + filled, SINK_BATCH - filled);
+				filled += arrow_record_fill(&writer.batch, pointers + i + filled,
+							    SINK_BATCH - filled);
 				if (writer.batch.rows == writer.batch.capacity)
 					arrow_writer_flush(&writer);
 			}
@@ -104,8 +107,12 @@ static double engine(const char *spec, uint64_t packets)
 {
 	const struct engine_config config = { 0 };
 	struct interface interface = { .name = "memory", .link_type = LINK_ETHERNET };
-	struct blocks_options options = { .mix = "udp,tcp", .size = "60", .flows = 1000, .packets = 1000000,
-					  .loops = packets / 1000000 + 1, .first_ns = UINT64_C(1700000000000000000) };
+	struct blocks_options options = { .mix = "udp,tcp",
+					  .size = "60",
+					  .flows = 1000,
+					  .packets = 1000000,
+					  .loops = packets / 1000000 + 1,
+					  .first_ns = UINT64_C(1700000000000000000) };
 	struct sink_options sink_options = { .application = "bench" };
 	struct interface_table *table;
 	struct engine *run;
@@ -115,7 +122,8 @@ static double engine(const char *spec, uint64_t packets)
 	uint64_t start;
 
 	unlink(spec + strlen("arrow:"));
-	if (interface_table_create(&table, NULL) || interface_table_add(table, &interface, &options.interface))
+	if (interface_table_create(&table, NULL) ||
+	    interface_table_add(table, &interface, &options.interface))
 		bench_die("no interface table");
 	sink_options.interfaces = table;
 	blocks_open(&blocks, &options);

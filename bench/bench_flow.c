@@ -1,11 +1,11 @@
 /* Flows and streams over many at once: packets a second, and memory for each.
  *
- *	flows        the flow table and its rows, into null (an NDJSON file on /dev/null), all flows open at once
+ *	flows        the flow table and its rows, as NDJSON into /dev/null, all flows open at once
  *	streams      --format streams the same way
  *	bytes/flow   memory that came with them: resident size after the last packet less before the first
  *
- * Each flow is a TCP connection: SYN, SYN-ACK, then --rounds segments of 100 bytes each way in turn, and at the end
- * FIN both ways; flow after flow in each round, so that every packet finds its entry cold.
+ * Each flow is a TCP connection: SYN, SYN-ACK, then --rounds segments of 100 bytes each way in turn, and at
+ * the end FIN both ways; flow after flow in each round, so that every packet finds its entry cold.
  *
  * --write FILE writes the same packets as a pcap file instead, for other programs (flow_beside.sh).
  */
@@ -112,7 +112,8 @@ static void run(const struct plan *plan, const char *spec, const char *name, str
 		while (batch.count < GROUP && n < total) {
 			struct record *record = &records[batch.count];
 			uint8_t frame[FRAME_MAX];
-			uint32_t length = make_frame(plan, (uint32_t)(n / plan->flows), (uint32_t)(n % plan->flows), frame);
+			uint32_t length = make_frame(plan, (uint32_t)(n / plan->flows),
+						     (uint32_t)(n % plan->flows), frame);
 
 			decode_packet(&options, frame, length, length, LINK_ETHERNET, record, NULL);
 			record->timestamp_ns = now += STEP_NS;
@@ -145,8 +146,10 @@ static void write_pcap(const struct plan *plan, const char *path)
 	fwrite(head, sizeof head, 1, out);
 	for (uint64_t n = 0; n < total; n++) {
 		uint8_t frame[FRAME_MAX];
-		uint32_t length = make_frame(plan, (uint32_t)(n / plan->flows), (uint32_t)(n % plan->flows), frame);
-		uint32_t packet[4] = { (uint32_t)((now += STEP_NS) / 1000000000), (uint32_t)(now % 1000000000), length, length };
+		uint32_t length =
+			make_frame(plan, (uint32_t)(n / plan->flows), (uint32_t)(n % plan->flows), frame);
+		uint32_t packet[4] = { (uint32_t)((now += STEP_NS) / 1000000000),
+				       (uint32_t)(now % 1000000000), length, length };
 
 		fwrite(packet, sizeof packet, 1, out);
 		fwrite(frame, length, 1, out);

@@ -28,12 +28,16 @@ static void print_numpy(const struct row_kind *kind)
 		const struct schema_column *column = &schema_columns[i];
 
 		if (column->valid == VALID_LAYERS)
-			printf("    '%s': lambda r: (r['layers'] & 0x%x) != 0,\n", column->name, column->layers);
+			printf("    '%s': lambda r: (r['layers'] & 0x%x) != 0,\n", column->name,
+			       column->layers);
 		else if (column->valid == VALID_OFFSET)
-			printf("    '%s': lambda r: r['%s'] != 0xffffffffffffffff,\n", column->name, column->name);
+			printf("    '%s': lambda r: r['%s'] != 0xffffffffffffffff,\n", column->name,
+			       column->name);
 		else if (column->valid == VALID_ICMP_ID)
-			printf("    '%s': lambda r: ((r['layers'] & 0x%x) != 0) & np.isin(r['icmp_type'], [0, 8, 13, 14, 15, 16, 17, 18])\n"
-			       "        | ((r['layers'] & 0x%x) != 0) & np.isin(r['icmp_type'], [128, 129]),\n",
+			printf("    '%s': lambda r: ((r['layers'] & 0x%x) != 0) & np.isin(r['icmp_type'], "
+			       "[0, 8, 13, 14, 15, 16, 17, 18])\n"
+			       "        | ((r['layers'] & 0x%x) != 0) & np.isin(r['icmp_type'], [128, "
+			       "129]),\n",
 			       column->name, LAYER_ICMP, LAYER_ICMPV6);
 	}
 	printf("}\n\n\ndef weir_read(path):\n"
@@ -49,8 +53,9 @@ static void print_arrow(const struct row_kind *kind)
 	row_arrow_columns(kind, columns, false);
 	for (unsigned i = 0; i < kind->count; i++) {
 		static const char *const names[] = {
-			[ARROW_UINT8] = "uint8",   [ARROW_UINT16] = "uint16", [ARROW_UINT32] = "uint32",
-			[ARROW_UINT64] = "uint64", [ARROW_TEXT] = "string",   [ARROW_TIMESTAMP] = "timestamp[ns, tz=UTC]",
+			[ARROW_UINT8] = "uint8",   [ARROW_UINT16] = "uint16",
+			[ARROW_UINT32] = "uint32", [ARROW_UINT64] = "uint64",
+			[ARROW_TEXT] = "string",   [ARROW_TIMESTAMP] = "timestamp[ns, tz=UTC]",
 		};
 
 		printf("%s: ", columns[i].name);
@@ -64,7 +69,9 @@ static void print_arrow(const struct row_kind *kind)
 
 static void print_clickhouse(const struct row_kind *kind)
 {
-	static const struct clickhouse_server current = { .datetime64 = true, .ipv6 = true, .deduplicates = true };
+	static const struct clickhouse_server current = { .datetime64 = true,
+							  .ipv6 = true,
+							  .deduplicates = true };
 
 	clickhouse_create_table(stdout, kind, kind->table, &current, false);
 }
@@ -72,8 +79,9 @@ static void print_clickhouse(const struct row_kind *kind)
 static void print_duckdb_columns(const struct row_kind *kind, const char *format, const char *separator)
 {
 	static const char *const types[] = {
-		[ROW_U8] = "UTINYINT",  [ROW_U16] = "USMALLINT", [ROW_U32] = "UINTEGER", [ROW_U64] = "UBIGINT",
-		[ROW_TIME_NS] = "UBIGINT", [ROW_IP] = "VARCHAR", [ROW_MAC] = "VARCHAR",  [ROW_TEXT] = "VARCHAR",
+		[ROW_U8] = "UTINYINT", [ROW_U16] = "USMALLINT",	  [ROW_U32] = "UINTEGER",
+		[ROW_U64] = "UBIGINT", [ROW_TIME_NS] = "UBIGINT", [ROW_IP] = "VARCHAR",
+		[ROW_MAC] = "VARCHAR", [ROW_TEXT] = "VARCHAR",
 	};
 
 	for (unsigned i = 0; i < kind->count; i++)
@@ -84,7 +92,10 @@ static void print_duckdb_columns(const struct row_kind *kind, const char *format
 	for (unsigned i = SCHEMA_RECORD_COLUMNS; i < SCHEMA_ALL_COLUMNS; i++) {
 		const struct schema_column *column = &schema_columns[i];
 
-		printf(format, column->name, column->type == SCHEMA_DIRECTION ? "VARCHAR" : column->size == 1 ? "UTINYINT" : "USMALLINT",
+		printf(format, column->name,
+		       column->type == SCHEMA_DIRECTION ? "VARCHAR"
+		       : column->size == 1		? "UTINYINT"
+							: "USMALLINT",
 		       i + 1 < SCHEMA_ALL_COLUMNS ? separator : "");
 	}
 }
@@ -93,9 +104,12 @@ static void print_duckdb(const struct row_kind *kind)
 {
 	printf("CREATE TABLE IF NOT EXISTS %s (\n", kind->table);
 	print_duckdb_columns(kind, "    %s %s%s\n", ",");
-	printf(");\n-- INSERT INTO %s SELECT * FROM read_json('x.ndjson', format = 'newline_delimited', columns = {\n", kind->table);
+	printf(");\n-- INSERT INTO %s SELECT * FROM read_json('x.ndjson', format = 'newline_delimited', "
+	       "columns = {\n",
+	       kind->table);
 	print_duckdb_columns(kind, "--     %s: '%s'%s\n", ",");
-	printf("-- });\n-- INSERT INTO %s SELECT * FROM read_csv('x.csv', header = true, columns = {\n", kind->table);
+	printf("-- });\n-- INSERT INTO %s SELECT * FROM read_csv('x.csv', header = true, columns = {\n",
+	       kind->table);
 	print_duckdb_columns(kind, "--     %s: '%s'%s\n", ",");
 	printf("-- });\n");
 }
@@ -116,14 +130,16 @@ static void print_c_member(const struct schema_column *column, const char *inden
 	printf("; /* %s. Valid: %s */\n", column->description, valid);
 }
 
-/* The columns that share bytes with the one of this offset and size: as a union, the shorter ones in a struct. */
+/* The columns that share bytes with the one of this offset and size: as a union, the shorter ones in a
+ * struct. */
 static void print_c_union(const struct schema_column *whole)
 {
 	printf("\tunion {\n");
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (unsigned i = 0; i < SCHEMA_RECORD_COLUMNS; i++) {
 			const struct schema_column *column = &schema_columns[i];
-			bool inside = column->offset >= whole->offset && column->offset < whole->offset + whole->size;
+			bool inside = column->offset >= whole->offset &&
+				      column->offset < whole->offset + whole->size;
 
 			if (!inside || (column->size == whole->size) != (pass == 0))
 				continue;
@@ -139,20 +155,24 @@ static void print_c(const struct row_kind *kind)
 {
 	unsigned offset = 0;
 
-	printf("/* A record of a .weir file: little-endian, %d bytes. The first is where the u32 at byte 8 of the file says. */\n"
-	       "#include <stdint.h>\n\nstruct weir_record {\n", RECORD_SIZE);
+	printf("/* A record of a .weir file: little-endian, %d bytes. The first is where the u32 at byte 8 "
+	       "of the file says. */\n"
+	       "#include <stdint.h>\n\nstruct weir_record {\n",
+	       RECORD_SIZE);
 	while (offset < RECORD_SIZE) {
 		const struct schema_column *whole = NULL;
 		unsigned sharing = 0;
 
 		for (unsigned i = 0; i < SCHEMA_RECORD_COLUMNS; i++) {
-			if (schema_columns[i].offset == offset && (!whole || schema_columns[i].size > whole->size))
+			if (schema_columns[i].offset == offset &&
+			    (!whole || schema_columns[i].size > whole->size))
 				whole = &schema_columns[i];
 		}
 		if (!whole)
 			break;
 		for (unsigned i = 0; i < SCHEMA_RECORD_COLUMNS; i++)
-			sharing += schema_columns[i].offset >= offset && schema_columns[i].offset < offset + whole->size;
+			sharing += schema_columns[i].offset >= offset &&
+				   schema_columns[i].offset < offset + whole->size;
 		if (sharing > 1)
 			print_c_union(whole);
 		else
@@ -177,7 +197,8 @@ static const struct {
 
 static void print_help(void)
 {
-	fputs("usage: weir schema [--flows] WORLD\nPrints the columns of records as WORLD writes them:\n\n", stdout);
+	fputs("usage: weir schema [--flows] WORLD\nPrints the columns of records as WORLD writes them:\n\n",
+	      stdout);
 	for (unsigned i = 0; i < sizeof worlds / sizeof worlds[0]; i++)
 		printf("  %-10s %s\n", worlds[i].name, worlds[i].help);
 	fputs("\n      --flows  the columns of flows: instead (arrow, clickhouse, duckdb)\n", stdout);
@@ -198,7 +219,8 @@ int weir_schema(int argc, char **argv)
 		if (option == 'h')
 			return print_help(), 0;
 		if (option != 'f')
-			return cli_usage("schema: no option '%s' (weir schema --help lists them)", argv[optind - 1]);
+			return cli_usage("schema: no option '%s' (weir schema --help lists them)",
+					 argv[optind - 1]);
 		flows = true;
 	}
 	if (argc - optind != 1)

@@ -89,8 +89,8 @@ static void give_up_first(struct assembly_pool *pool, struct assembly *direction
 	deliver(pool, direction, direction->offset, now_ns, events);
 }
 
-/* Shows the parts of [from, to) (relative to next_seq, which the segment's payload starts at `start`) that no held
- * range covers. Returns the bytes that one does. */
+/* Shows the parts of [from, to) (relative to next_seq, which the segment's payload starts at `start`) that no
+ * held range covers. Returns the bytes that one does. */
 static uint32_t show_pieces(const struct assembly_pool *pool, const struct assembly *direction, uint32_t from,
 			    uint32_t to, int64_t start, const struct assembly_events *events)
 {
@@ -120,7 +120,8 @@ static uint32_t show_pieces(const struct assembly_pool *pool, const struct assem
 	return covered;
 }
 
-/* Puts [seq, seq + length) among the held ranges, joined with those that it touches. False: no range was left. */
+/* Puts [seq, seq + length) among the held ranges, joined with those that it touches. False: no range was
+ * left. */
 static bool hold(struct assembly_pool *pool, struct assembly *direction, uint32_t seq, uint32_t length)
 {
 	uint32_t *link = &direction->held, base = direction->next_seq;
@@ -162,8 +163,9 @@ static bool hold(struct assembly_pool *pool, struct assembly *direction, uint32_
 }
 
 /* A segment with bytes ahead of the first missing one. */
-static void segment_ahead(struct assembly_pool *pool, struct assembly *direction, uint32_t seq, uint32_t length,
-			  uint64_t now_ns, const struct assembly_events *events, struct assembly_counts *counts)
+static void segment_ahead(struct assembly_pool *pool, struct assembly *direction, uint32_t seq,
+			  uint32_t length, uint64_t now_ns, const struct assembly_events *events,
+			  struct assembly_counts *counts)
 {
 	uint32_t ahead = seq - direction->next_seq;
 
@@ -203,7 +205,8 @@ void assembly_segment(struct assembly_pool *pool, struct assembly *direction, ui
 		direction->started = true;
 		direction->next_seq = seq;
 	}
-	if (direction->held && now_ns - direction->gap_ns > ASSEMBLY_PATIENCE_NS && now_ns > direction->gap_ns)
+	if (direction->held && now_ns - direction->gap_ns > ASSEMBLY_PATIENCE_NS &&
+	    now_ns > direction->gap_ns)
 		give_up_first(pool, direction, now_ns, events);
 	ahead = (int32_t)(seq - direction->next_seq);
 	if (ahead > (int32_t)ASSEMBLY_WINDOW) {
@@ -231,7 +234,8 @@ void assembly_segment(struct assembly_pool *pool, struct assembly *direction, ui
 	}
 }
 
-void assembly_end(struct assembly_pool *pool, struct assembly *direction, const struct assembly_events *events)
+void assembly_end(struct assembly_pool *pool, struct assembly *direction,
+		  const struct assembly_events *events)
 {
 	while (direction->held)
 		give_up_first(pool, direction, direction->gap_ns, events);

@@ -47,7 +47,8 @@ _Static_assert(sizeof(struct assembly) == 32, "two of them fill a cache line");
 struct assembly_events {
 	void (*run)(void *context, uint32_t bytes);     /* so many bytes became deliverable, in order */
 	void (*missing)(void *context, uint32_t bytes); /* so many were given up */
-	/* bytes [from, from + length) of the segment's payload are seen for the first time; they belong at offset */
+	/* bytes [from, from + length) of the segment's payload are seen for the first time; they belong at
+	 * offset */
 	void (*piece)(void *context, uint32_t from, uint32_t length, uint64_t offset);
 	void *context;
 };
@@ -67,7 +68,8 @@ void assembly_segment(struct assembly_pool *pool, struct assembly *direction, ui
 		      struct assembly_counts *counts);
 
 /* The direction ends: held ranges are delivered behind the gaps in front of them. */
-void assembly_end(struct assembly_pool *pool, struct assembly *direction, const struct assembly_events *events);
+void assembly_end(struct assembly_pool *pool, struct assembly *direction,
+		  const struct assembly_events *events);
 
 /* All bytes up to the FIN were delivered. */
 static inline bool assembly_complete(const struct assembly *direction)

@@ -13,8 +13,8 @@ static uint32_t micros(uint64_t ns)
 }
 
 /* A segment below the highest byte: new bytes for the gap, or old ones again. */
-static void track_old(struct flow_state *state, struct flow_track *track, unsigned direction, uint32_t seq, uint32_t end,
-		      uint64_t now_ns)
+static void track_old(struct flow_state *state, struct flow_track *track, unsigned direction, uint32_t seq,
+		      uint32_t end, uint64_t now_ns)
 {
 	bool fills = track->hole_end != track->hole_seq && (int32_t)(seq - track->hole_seq) >= 0 &&
 		     (int32_t)(end - track->hole_end) <= 0;
@@ -25,7 +25,8 @@ static void track_old(struct flow_state *state, struct flow_track *track, unsign
 		state->retransmissions[direction]++;
 	if (!fills)
 		return;
-	/* What is filled from its front or its back shrinks it; from the middle it is left to count once more. */
+	/* What is filled from its front or its back shrinks it; from the middle it is left to count once
+	 * more. */
 	if (seq == track->hole_seq)
 		track->hole_seq = end;
 	else if (end == track->hole_end)
@@ -67,14 +68,15 @@ static void track_handshake(struct flow_state *state, const struct record *recor
 	uint8_t flags = record->tcp_flags;
 	unsigned initiator = state->state & FLOW_REVERSED ? 1 : 0;
 
-	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && direction == initiator && !(state->state & FLOW_SYN_ACK)) {
+	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && direction == initiator &&
+	    !(state->state & FLOW_SYN_ACK)) {
 		state->state |= FLOW_SYN;
 		state->handshake_ns = record->timestamp_ns; /* of the last, if it was sent again */
 	} else if ((flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK) && direction != initiator) {
 		if (state->state & FLOW_SYN)
 			state->state |= FLOW_SYN_ACK;
-	} else if ((state->state & (FLOW_SYN_ACK | FLOW_HANDSHAKE)) == FLOW_SYN_ACK && direction == initiator &&
-		   (flags & TCP_ACK) && !(flags & (TCP_SYN | TCP_RST))) {
+	} else if ((state->state & (FLOW_SYN_ACK | FLOW_HANDSHAKE)) == FLOW_SYN_ACK &&
+		   direction == initiator && (flags & TCP_ACK) && !(flags & (TCP_SYN | TCP_RST))) {
 		state->state |= FLOW_HANDSHAKE;
 		state->handshake_ns = record->timestamp_ns - state->handshake_ns;
 	}
@@ -144,14 +146,24 @@ void flow_export(const struct flow_state *state, enum flow_end end, struct flow 
 	unsigned first = state->state & FLOW_REVERSED ? 1 : 0;
 
 	*flow = (struct flow){
-		.start_ns = state->start_ns, .end_ns = state->entry.last_ns,
-		.tunnel_id = state->tunnel_id, .flow_hash = state->flow_hash,
-		.vlan_id = key->vlan, .inner_vlan_id = key->inner_vlan, .interface = state->interface,
-		.ip_version = key->version, .ip_protocol = key->protocol, .ip_tos = state->ip_tos,
-		.tunnel_type = state->tunnel_type, .tunnel_depth = state->tunnel_depth,
-		.has_ports = !!(state->state & FLOW_PORTS), .has_icmp = !!(state->state & FLOW_ICMP),
-		.has_vlan = key->vlan != FLOW_NO_VLAN, .has_inner_vlan = key->inner_vlan != FLOW_NO_VLAN,
-		.has_tunnel_id = !!(state->state & FLOW_TUNNEL_ID), .has_rtt = !!(state->state & FLOW_HANDSHAKE),
+		.start_ns = state->start_ns,
+		.end_ns = state->entry.last_ns,
+		.tunnel_id = state->tunnel_id,
+		.flow_hash = state->flow_hash,
+		.vlan_id = key->vlan,
+		.inner_vlan_id = key->inner_vlan,
+		.interface = state->interface,
+		.ip_version = key->version,
+		.ip_protocol = key->protocol,
+		.ip_tos = state->ip_tos,
+		.tunnel_type = state->tunnel_type,
+		.tunnel_depth = state->tunnel_depth,
+		.has_ports = !!(state->state & FLOW_PORTS),
+		.has_icmp = !!(state->state & FLOW_ICMP),
+		.has_vlan = key->vlan != FLOW_NO_VLAN,
+		.has_inner_vlan = key->inner_vlan != FLOW_NO_VLAN,
+		.has_tunnel_id = !!(state->state & FLOW_TUNNEL_ID),
+		.has_rtt = !!(state->state & FLOW_HANDSHAKE),
 		.end = (uint8_t)end,
 	};
 	memcpy(flow->src_ip, first ? key->high_ip : key->low_ip, 16);

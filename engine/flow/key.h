@@ -42,8 +42,8 @@ static inline bool flow_key_less(const uint8_t *a, const uint8_t *b)
 	return be64toh(x) < be64toh(y);
 }
 
-/* One number for a request and its answer: v4 9 and 10, v6 130 and 131, 133 and 134, 135 and 136, 139 and 140,
- * 144 and 145; other types stand for themselves. */
+/* One number for a request and its answer: v4 9 and 10, v6 130 and 131, 133 and 134, 135 and 136, 139 and
+ * 140, 144 and 145; other types stand for themselves. */
 static inline uint16_t flow_key_icmp(const struct record *record)
 {
 	uint8_t type = record->icmp_type;
@@ -77,7 +77,8 @@ static inline bool flow_key_of(struct flow_key *key, const struct record *record
 	if (record->layers & LAYER_TUNNEL_ID) {
 		uint8_t type = record->tunnel_type;
 
-		if (type == TUNNEL_VXLAN || type == TUNNEL_VXLAN_GPE || type == TUNNEL_GENEVE || type == TUNNEL_NVGRE)
+		if (type == TUNNEL_VXLAN || type == TUNNEL_VXLAN_GPE || type == TUNNEL_GENEVE ||
+		    type == TUNNEL_NVGRE)
 			key->network = record->tunnel_id;
 	}
 	key->protocol = record->ip_protocol;
@@ -107,7 +108,8 @@ static inline uint64_t flow_key_hash(const struct flow_key *key, const uint64_t 
 
 	memcpy(words, key, sizeof words);
 	return flow_key_fold(flow_key_fold(words[0] ^ secret[0], words[1] ^ secret[1]) ^ words[4] ^ secret[1],
-			     flow_key_fold(words[2] ^ secret[1], words[3] ^ secret[0]) ^ words[5] ^ secret[0]);
+			     flow_key_fold(words[2] ^ secret[1], words[3] ^ secret[0]) ^ words[5] ^
+				     secret[0]);
 }
 
 #endif

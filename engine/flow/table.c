@@ -10,7 +10,8 @@
 
 static uint64_t *index_create(uint32_t size)
 {
-	void *memory = mmap(NULL, (size_t)size * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory = mmap(NULL, (size_t)size * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)
 		return NULL;
@@ -30,7 +31,8 @@ int flow_table_create(struct flow_table *table, size_t entry_size, uint32_t limi
 	/* Even multipliers would lose the low bits. */
 	table->secret[0] |= 1;
 	table->secret[1] |= 1;
-	entries = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	entries =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (entries == MAP_FAILED)
 		return error_set_errno(error, -errno, "cannot reserve %zu bytes for %u flows", size, limit);
 	table->entries = entries;
@@ -64,7 +66,8 @@ void flow_table_prefetch_entry(const struct flow_table *table, uint64_t hash)
 
 	for (unsigned i = 0; i < 4 && table->index[at]; i++, at = (at + 1) & table->index_mask) {
 		if (table->index[at] >> 32 == hash >> 32) {
-			const char *entry = (const char *)flow_table_entry(table, slot_number(table->index[at]));
+			const char *entry =
+				(const char *)flow_table_entry(table, slot_number(table->index[at]));
 
 			for (size_t line = 0; line < table->entry_size; line += 64)
 				__builtin_prefetch(entry + line, 1);
@@ -142,8 +145,8 @@ struct flow_entry *flow_table_insert(struct flow_table *table, const struct flow
 	return entry;
 }
 
-/* Closes the hole at `at`: every later slot of the same run that may move up does, so that a probe never meets
- * an empty slot before its key. (Knuth, TAOCP 3, 6.4, algorithm R.) */
+/* Closes the hole at `at`: every later slot of the same run that may move up does, so that a probe never
+ * meets an empty slot before its key. (Knuth, TAOCP 3, 6.4, algorithm R.) */
 static void index_remove(struct flow_table *table, uint32_t at)
 {
 	uint32_t mask = table->index_mask, next = at;
@@ -156,7 +159,10 @@ static void index_remove(struct flow_table *table, uint32_t at)
 			next = (next + 1) & mask;
 			if (!table->index[next])
 				return;
-			home = (uint32_t)flow_table_hash(table, &flow_table_entry(table, slot_number(table->index[next]))->key) & mask;
+			home = (uint32_t)flow_table_hash(
+				       table,
+				       &flow_table_entry(table, slot_number(table->index[next]))->key) &
+			       mask;
 		} while (((next - home) & mask) < ((next - at) & mask));
 		table->index[at] = table->index[next];
 		at = next;

@@ -104,8 +104,8 @@ static int arrow_sink_open(const char *target, const struct sink_options *option
 	file->sink.needs = SINK_NEEDS_RECORD;
 	arrow->patience = is_file ? FILE_TICKS : STREAM_TICKS;
 	arrow_record_columns(arrow->columns, text);
-	rc = arrow_writer_open(&arrow->writer, arrow->columns, ARROW_RECORD_COLUMNS, ARROW_ROWS, "record", options,
-			       is_file, arrow_sink_emit, arrow);
+	rc = arrow_writer_open(&arrow->writer, arrow->columns, ARROW_RECORD_COLUMNS, ARROW_ROWS, "record",
+			       options, is_file, arrow_sink_emit, arrow);
 	if (rc == 0)
 		rc = arrow_writer_begin(&arrow->writer);
 	if (rc) {
@@ -117,22 +117,26 @@ static int arrow_sink_open(const char *target, const struct sink_options *option
 	return 0;
 }
 
-int arrow_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int arrow_open(const char *target, const struct sink_options *options, struct sink **sink,
+	       struct error *error)
 {
 	return arrow_sink_open(target, options, true, false, sink, error);
 }
 
-int arrows_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int arrows_open(const char *target, const struct sink_options *options, struct sink **sink,
+		struct error *error)
 {
 	return arrow_sink_open(target, options, false, false, sink, error);
 }
 
-int arrow_text_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int arrow_text_open(const char *target, const struct sink_options *options, struct sink **sink,
+		    struct error *error)
 {
 	return arrow_sink_open(target, options, true, true, sink, error);
 }
 
-int arrows_text_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int arrows_text_open(const char *target, const struct sink_options *options, struct sink **sink,
+		     struct error *error)
 {
 	return arrow_sink_open(target, options, false, true, sink, error);
 }

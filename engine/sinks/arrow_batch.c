@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int arrow_batch_create(struct arrow_batch *batch, const struct arrow_column *columns, unsigned count, uint32_t capacity)
+int arrow_batch_create(struct arrow_batch *batch, const struct arrow_column *columns, unsigned count,
+		       uint32_t capacity)
 {
 	capacity = (capacity + 63) & ~UINT32_C(63);
 	*batch = (struct arrow_batch){ .columns = columns, .count = count, .capacity = capacity };
@@ -118,9 +119,9 @@ static int emit_buffer(arrow_emit *emit, void *context, uint64_t *offset, const 
 	return rc;
 }
 
-int arrow_batch_emit(const struct arrow_batch *batch, struct flat *flat, const struct arrow_metadata *metadata,
-		     unsigned metadata_count, arrow_emit *emit, void *context, uint64_t *offset,
-		     struct arrow_block *block)
+int arrow_batch_emit(const struct arrow_batch *batch, struct flat *flat,
+		     const struct arrow_metadata *metadata, unsigned metadata_count, arrow_emit *emit,
+		     void *context, uint64_t *offset, struct arrow_block *block)
 {
 	struct arrow_node nodes[64];
 	uint64_t body, start = *offset;
@@ -140,8 +141,8 @@ int arrow_batch_emit(const struct arrow_batch *batch, struct flat *flat, const s
 			.values_size = text ? store->text_size : batch->rows * width,
 		};
 	}
-	rc = arrow_batch_message(flat, batch->columns, batch->count, batch->rows, nodes, metadata, metadata_count,
-				 start, &body);
+	rc = arrow_batch_message(flat, batch->columns, batch->count, batch->rows, nodes, metadata,
+				 metadata_count, start, &body);
 	if (rc == 0)
 		rc = emit(context, flat->data, flat->length);
 	*offset += flat->length;

@@ -32,7 +32,8 @@ struct arrow_batch {
 };
 
 /* 0 or -ENOMEM. capacity is rounded up to a multiple of 64. */
-int arrow_batch_create(struct arrow_batch *batch, const struct arrow_column *columns, unsigned count, uint32_t capacity);
+int arrow_batch_create(struct arrow_batch *batch, const struct arrow_column *columns, unsigned count,
+		       uint32_t capacity);
 
 /* Empties it for the next batch. */
 void arrow_batch_clear(struct arrow_batch *batch);
@@ -52,8 +53,8 @@ typedef int arrow_emit(void *context, const void *data, size_t size);
 
 /* Emits the batch as a record batch message, with its body. *offset: bytes emitted so far, counted on.
  * block: where it lies, may be NULL. flat: scratch. 0 or -errno. */
-int arrow_batch_emit(const struct arrow_batch *batch, struct flat *flat, const struct arrow_metadata *metadata,
-		     unsigned metadata_count, arrow_emit *emit, void *context, uint64_t *offset,
-		     struct arrow_block *block);
+int arrow_batch_emit(const struct arrow_batch *batch, struct flat *flat,
+		     const struct arrow_metadata *metadata, unsigned metadata_count, arrow_emit *emit,
+		     void *context, uint64_t *offset, struct arrow_block *block);
 
 #endif

@@ -113,7 +113,9 @@ uint32_t flat_vector(struct flat *flat, uint32_t hole, uint32_t count, uint32_t 
 
 	flat_align(flat, 4);
 	if (align == 8 && (flat->length & 7) == 0)
-		flat_grow(flat, 4); /* the count takes four bytes: the elements behind it start on a multiple of 8 */
+		flat_grow(
+			flat,
+			4); /* the count takes four bytes: the elements behind it start on a multiple of 8 */
 	flat_refer(flat, hole);
 	flat_grow(flat, 4 + (size_t)count * element_size);
 	first = (uint32_t)(flat->length - (size_t)count * element_size);

@@ -1,10 +1,10 @@
 /* A FlatBuffers writer, as much of one as Arrow's metadata needs.
  *
  * Thread owner: whoever owns the struct. Bytes are laid out forward: a parent first, with a hole for
- * each reference, its children behind it; placing a child fills its hole. That is legal (an uoffset only has to point forward) and needs no second pass. Every table
- * carries its own vtable directly in front of it; vtables are not shared.
- * Wire format: FlatBuffers internals, https://flatbuffers.dev/internals/ ("Format", "Tables", "Vectors").
- * It does not read, verify, or know any schema.
+ * each reference, its children behind it; placing a child fills its hole. That is legal (an uoffset only has
+ * to point forward) and needs no second pass. Every table carries its own vtable directly in front of it;
+ * vtables are not shared. Wire format: FlatBuffers internals, https://flatbuffers.dev/internals/ ("Format",
+ * "Tables", "Vectors"). It does not read, verify, or know any schema.
  */
 #ifndef WEIR_ENGINE_SINKS_ARROW_FLAT_H
 #define WEIR_ENGINE_SINKS_ARROW_FLAT_H

@@ -69,7 +69,8 @@ static void write_type(struct flat *flat, uint32_t hole, const struct arrow_colu
 	}
 }
 
-static void write_metadata(struct flat *flat, uint32_t hole, const struct arrow_metadata *metadata, unsigned count)
+static void write_metadata(struct flat *flat, uint32_t hole, const struct arrow_metadata *metadata,
+			   unsigned count)
 {
 	uint32_t entries = flat_vector(flat, hole, count, 4, 4);
 
@@ -85,12 +86,14 @@ static void write_schema(struct flat *flat, uint32_t hole, const struct arrow_co
 			 const struct arrow_metadata *metadata, unsigned metadata_count)
 {
 	/* endianness (0: little), fields, custom_metadata */
-	struct flat_table schema = flat_table(flat, hole, (const uint8_t[]){ 2, 4, metadata_count ? 4 : 0 }, 3);
+	struct flat_table schema =
+		flat_table(flat, hole, (const uint8_t[]){ 2, 4, metadata_count ? 4 : 0 }, 3);
 	uint32_t fields = flat_vector(flat, schema.fields[1], count, 4, 4);
 
 	for (unsigned i = 0; i < count; i++) {
 		/* name, nullable, type_type, type, dictionary, children */
-		struct flat_table field = flat_table(flat, fields + 4 * i, (const uint8_t[]){ 4, 1, 1, 4, 0, 4 }, 6);
+		struct flat_table field =
+			flat_table(flat, fields + 4 * i, (const uint8_t[]){ 4, 1, 1, 4, 0, 4 }, 6);
 
 		flat_string(flat, field.fields[0], columns[i].name);
 		flat_put_u8(flat, field.fields[1], columns[i].nullable);

@@ -65,8 +65,8 @@ static inline uint64_t arrow_padded(uint64_t size)
 /* Bytes of one value, ARROW_TEXT: of one offset. */
 unsigned arrow_width(const struct arrow_column *column);
 
-/* Each fills *flat with a whole message: prefix, metadata, padding to ARROW_ALIGN. position: where the message
- * will start, modulo ARROW_ALIGN (what stands before it in the file). 0 or -ENOMEM. */
+/* Each fills *flat with a whole message: prefix, metadata, padding to ARROW_ALIGN. position: where the
+ * message will start, modulo ARROW_ALIGN (what stands before it in the file). 0 or -ENOMEM. */
 int arrow_schema_message(struct flat *flat, const struct arrow_column *columns, unsigned count,
 			 const struct arrow_metadata *metadata, unsigned metadata_count, uint64_t position);
 

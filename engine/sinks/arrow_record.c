@@ -4,7 +4,8 @@
 
 #include "engine/format.h"
 
-#define RUN 64u /* records of one run: their 8 KiB stay in the first-level cache while all columns pass over them */
+/* Records of one run: their 8 KiB stay in the first-level cache while all columns pass over them. */
+#define RUN 64u
 
 void arrow_record_columns(struct arrow_column columns[ARROW_RECORD_COLUMNS], bool text_addresses)
 {

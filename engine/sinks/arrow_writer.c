@@ -44,7 +44,8 @@ static int describe(struct arrow_writer *writer, const char *what, const struct 
 	if (rc == 0)
 		rc = add_metadata(writer, "weir.record_version", strdup(number));
 	if (rc == 0)
-		rc = add_metadata(writer, "weir.application", strdup(options->application ? options->application : ""));
+		rc = add_metadata(writer, "weir.application",
+				  strdup(options->application ? options->application : ""));
 	if (rc == 0)
 		rc = add_metadata(writer, "weir.host", strdup(host));
 	if (rc == 0)
@@ -107,8 +108,8 @@ static int note_block(struct arrow_writer *writer, struct arrow_block block)
 static int emit_batch(struct arrow_writer *writer, const struct arrow_metadata *metadata, unsigned count)
 {
 	struct arrow_block block;
-	int rc = arrow_batch_emit(&writer->batch, &writer->flat, metadata, count, writer->emit, writer->context,
-				  &writer->offset, &block);
+	int rc = arrow_batch_emit(&writer->batch, &writer->flat, metadata, count, writer->emit,
+				  writer->context, &writer->offset, &block);
 
 	if (rc == 0 && writer->file)
 		rc = note_block(writer, block);

@@ -3,8 +3,8 @@
  * The server is asked what it has before the first insert: its types (DateTime64, IPv6, or what stands in for
  * them), and how it tells a repeated insert from a new one:
  *   token   insert_deduplication_token, with a table that remembers tokens: the server drops a repetition
- *   lookup  older servers: the table has a column batch_id; after an insert whose fate is not known the table is
- *           asked whether it has the batch, and query_id keeps two tries from running at once
+ *   lookup  older servers: the table has a column batch_id; after an insert whose fate is not known the table
+ *           is asked whether it has the batch, and query_id keeps two tries from running at once
  *   none    a table of other making: at least once, and the ledger counts what may be there twice
  * An insert of one chunk is one block and so one part: all or nothing.
  * The password may also come from CLICKHOUSE_PASSWORD, which no process list shows.
@@ -58,18 +58,20 @@ static int refused(struct clickhouse *clickhouse, int status, char *reply, struc
 	end = strstr(text, ", e.what()");
 	if (end)
 		*end = '\0';
-	error_set(error, -EPROTO, "%s: HTTP %d: %.180s", clickhouse->target, status, *text ? text : "no reason given");
+	error_set(error, -EPROTO, "%s: HTTP %d: %.180s", clickhouse->target, status,
+		  *text ? text : "no reason given");
 	if (status == 401 || status == 403 || strstr(text, "assword") || strstr(text, "uthentication"))
 		error_hint(error, "clickhouse://user:password@host/..., or set CLICKHOUSE_PASSWORD");
 	return error->code;
 }
 
 /* Asks or tells the server. Returns 0 with the answer in reply, or -errno with *error. */
-static int query(struct clickhouse *clickhouse, struct netsink *netsink, const char *sql, char reply[HTTP_REPLY],
-		 struct error *error)
+static int query(struct clickhouse *clickhouse, struct netsink *netsink, const char *sql,
+		 char reply[HTTP_REPLY], struct error *error)
 {
 	bool sent;
-	int status = http_post(clickhouse->http, clickhouse->base, sql, strlen(sql), wait_service, netsink, reply, &sent, error);
+	int status = http_post(clickhouse->http, clickhouse->base, sql, strlen(sql), wait_service, netsink,
+			       reply, &sent, error);
 
 	if (status < 0) {
 		char cause[sizeof error->message];
@@ -78,7 +80,9 @@ static int query(struct clickhouse *clickhouse, struct netsink *netsink, const c
 			return status;
 		snprintf(cause, sizeof cause, "%s", error->message);
 		error_set(error, status, "%s: %.160s", clickhouse->target, cause);
-		error_hint(error, "is the server's HTTP port %u? --spool DIR keeps the records until it is there", clickhouse->url.port);
+		error_hint(error,
+			   "is the server's HTTP port %u? --spool DIR keeps the records until it is there",
+			   clickhouse->url.port);
 		return status;
 	}
 	return status == 200 ? 0 : refused(clickhouse, status, reply, error);
@@ -87,18 +91,21 @@ static int query(struct clickhouse *clickhouse, struct netsink *netsink, const c
 static int ask_server(struct clickhouse *clickhouse, struct netsink *netsink, struct error *error)
 {
 	char reply[HTTP_REPLY];
-	int rc = query(clickhouse, netsink,
-		       "SELECT name FROM system.data_type_families WHERE name IN ('DateTime64', 'IPv6') UNION ALL "
-		       "SELECT name FROM system.settings WHERE name = 'insert_deduplication_token' UNION ALL "
-		       "SELECT name FROM system.merge_tree_settings WHERE name = 'non_replicated_deduplication_window'",
-		       reply, error);
+	int rc = query(
+		clickhouse, netsink,
+		"SELECT name FROM system.data_type_families WHERE name IN ('DateTime64', 'IPv6') UNION ALL "
+		"SELECT name FROM system.settings WHERE name = 'insert_deduplication_token' UNION ALL "
+		"SELECT name FROM system.merge_tree_settings WHERE name = "
+		"'non_replicated_deduplication_window'",
+		reply, error);
 
 	if (rc)
 		return rc;
 	clickhouse->server = (struct clickhouse_server){
 		.datetime64 = strstr(reply, "DateTime64") != NULL,
 		.ipv6 = strstr(reply, "IPv6") != NULL,
-		.deduplicates = strstr(reply, "insert_deduplication_token") && strstr(reply, "non_replicated_deduplication_window"),
+		.deduplicates = strstr(reply, "insert_deduplication_token") &&
+				strstr(reply, "non_replicated_deduplication_window"),
 	};
 	return 0;
 }
@@ -112,8 +119,10 @@ static int create_table(struct clickhouse *clickhouse, struct netsink *netsink, 
 
 	if (!out)
 		return error_set_errno(error, -ENOMEM, "%s", clickhouse->target);
-	clickhouse_create_table(out, clickhouse->kind, clickhouse->table, &clickhouse->server, !clickhouse->server.deduplicates);
-	rc = fclose(out) == 0 ? query(clickhouse, netsink, sql, reply, error) : error_set_errno(error, -ENOMEM, "%s", clickhouse->target);
+	clickhouse_create_table(out, clickhouse->kind, clickhouse->table, &clickhouse->server,
+				!clickhouse->server.deduplicates);
+	rc = fclose(out) == 0 ? query(clickhouse, netsink, sql, reply, error)
+			      : error_set_errno(error, -ENOMEM, "%s", clickhouse->target);
 	free(sql);
 	return rc;
 }
@@ -137,12 +146,15 @@ static int check_table(struct clickhouse *clickhouse, struct netsink *netsink, s
 	int rc;
 
 	/* TabSeparated escapes quotes. */
-	snprintf(sql, sizeof sql, "SELECT name, replaceAll(type, '''', '') FROM system.columns WHERE database = '%s' AND table = '%s'",
+	snprintf(sql, sizeof sql,
+		 "SELECT name, replaceAll(type, '''', '') FROM system.columns WHERE database = '%s' AND "
+		 "table = '%s'",
 		 clickhouse->database, clickhouse->name);
 	rc = query(clickhouse, netsink, sql, reply, error);
 	for (unsigned i = 0; rc == 0 && i < clickhouse->kind->count; i++) {
 		const struct row_column *column = &clickhouse->kind->columns[i];
-		char type[CLICKHOUSE_TYPE_MAX], want[CLICKHOUSE_TYPE_MAX], *to = want, *has = type_in(reply, column->name);
+		char type[CLICKHOUSE_TYPE_MAX], want[CLICKHOUSE_TYPE_MAX],
+			*to = want, *has = type_in(reply, column->name);
 		size_t length;
 
 		clickhouse_type(column, &clickhouse->server, type);
@@ -154,9 +166,11 @@ static int check_table(struct clickhouse *clickhouse, struct netsink *netsink, s
 		length = has ? strcspn(has, "\n") : 0;
 		if (has && length == strlen(want) && strncmp(has, want, length) == 0)
 			continue;
-		error_set(error, -EEXIST, "table %s has another schema: column %s is %.*s, not %s", clickhouse->table,
-			  column->name, has ? (int)length : 7, has ? has : "missing", want);
-		return error_hint(error, "name another table, or make it as `weir schema clickhouse` prints it");
+		error_set(error, -EEXIST, "table %s has another schema: column %s is %.*s, not %s",
+			  clickhouse->table, column->name, has ? (int)length : 7, has ? has : "missing",
+			  want);
+		return error_hint(error,
+				  "name another table, or make it as `weir schema clickhouse` prints it");
 	}
 	if (rc)
 		return rc;
@@ -164,8 +178,10 @@ static int check_table(struct clickhouse *clickhouse, struct netsink *netsink, s
 	if (!clickhouse->server.deduplicates)
 		return 0;
 	snprintf(sql, sizeof sql,
-		 "SELECT count() FROM system.tables WHERE database = '%s' AND name = '%s' AND (engine LIKE 'Replicated%%' OR "
-		 "engine LIKE 'Shared%%' OR create_table_query LIKE '%%non_replicated_deduplication_window%%')",
+		 "SELECT count() FROM system.tables WHERE database = '%s' AND name = '%s' AND (engine LIKE "
+		 "'Replicated%%' OR "
+		 "engine LIKE 'Shared%%' OR create_table_query LIKE "
+		 "'%%non_replicated_deduplication_window%%')",
 		 clickhouse->database, clickhouse->name);
 	rc = query(clickhouse, netsink, sql, reply, error);
 	if (rc == 0 && reply[0] == '1')
@@ -202,7 +218,8 @@ static int encode(struct clickhouse *clickhouse, const struct chunk *chunk)
 	}
 	p = clickhouse->body;
 	for (uint32_t i = 0; i < chunk->count; i++, row += clickhouse->kind->size)
-		p = row_binary(clickhouse->kind, p, row, clickhouse->repeat == REPEAT_LOOKUP ? chunk->number : 0);
+		p = row_binary(clickhouse->kind, p, row,
+			       clickhouse->repeat == REPEAT_LOOKUP ? chunk->number : 0);
 	clickhouse->body_size = (size_t)(p - clickhouse->body);
 	clickhouse->body_number = chunk->number;
 	return 0;
@@ -214,24 +231,29 @@ static int insert_url(const struct clickhouse *clickhouse, uint64_t number, char
 	int length = snprintf(sql, sizeof sql, "INSERT INTO %s (", clickhouse->table);
 
 	for (unsigned i = 0; i < clickhouse->kind->count; i++)
-		length += snprintf(sql + length, sizeof sql - (size_t)length, "%s%s", i ? "," : "", clickhouse->kind->columns[i].name);
+		length += snprintf(sql + length, sizeof sql - (size_t)length, "%s%s", i ? "," : "",
+				   clickhouse->kind->columns[i].name);
 	snprintf(sql + length, sizeof sql - (size_t)length, "%s) FORMAT RowBinary",
 		 clickhouse->repeat == REPEAT_LOOKUP ? "," CLICKHOUSE_BATCH_ID : "");
 	if (!http_escape(sql, escaped, sizeof escaped))
 		return -ENAMETOOLONG;
-	length = snprintf(url, URL_MAX, "%s?query=%s&query_id=weir-%" PRIu64, clickhouse->base, escaped, number);
+	length = snprintf(url, URL_MAX, "%s?query=%s&query_id=weir-%" PRIu64, clickhouse->base, escaped,
+			  number);
 	if (clickhouse->repeat == REPEAT_TOKEN)
-		snprintf(url + length, URL_MAX - (size_t)length, "&insert_deduplicate=1&insert_deduplication_token=weir-%" PRIu64, number);
+		snprintf(url + length, URL_MAX - (size_t)length,
+			 "&insert_deduplicate=1&insert_deduplication_token=weir-%" PRIu64, number);
 	return 0;
 }
 
 /* Whether the table has the batch already. 1 yes, 0 no, or -errno. */
-static int has_batch(struct clickhouse *clickhouse, struct netsink *netsink, const struct chunk *chunk, struct error *error)
+static int has_batch(struct clickhouse *clickhouse, struct netsink *netsink, const struct chunk *chunk,
+		     struct error *error)
 {
 	char sql[512], reply[HTTP_REPLY];
 	int rc;
 
-	snprintf(sql, sizeof sql, "SELECT count() FROM %s WHERE " CLICKHOUSE_BATCH_ID " = %" PRIu64, clickhouse->table, chunk->number);
+	snprintf(sql, sizeof sql, "SELECT count() FROM %s WHERE " CLICKHOUSE_BATCH_ID " = %" PRIu64,
+		 clickhouse->table, chunk->number);
 	rc = query(clickhouse, netsink, sql, reply, error);
 	return rc ? rc : strtoull(reply, NULL, 10) == chunk->count;
 }
@@ -258,12 +280,14 @@ static int clickhouse_send(struct netsink_transport *transport, struct netsink *
 		rc = insert_url(clickhouse, chunk->number, url);
 	if (rc)
 		return error_set_errno(error, rc, "%s", clickhouse->target);
-	rc = http_post(clickhouse->http, url, clickhouse->body, clickhouse->body_size, wait_service, netsink, reply, &sent, error);
+	rc = http_post(clickhouse->http, url, clickhouse->body, clickhouse->body_size, wait_service, netsink,
+		       reply, &sent, error);
 	if (rc == 200) {
 		atomic_fetch_add_explicit(&transport->bytes, clickhouse->body_size, memory_order_relaxed);
 		return 0;
 	}
-	/* The table may have been dropped, or the server replaced by another: look again before the next try. */
+	/* The table may have been dropped, or the server replaced by another: look again before the next
+	 * try. */
 	clickhouse->prepared = false;
 	clickhouse->body_number = 0;
 	if (rc > 0)
@@ -277,7 +301,8 @@ static int clickhouse_send(struct netsink_transport *transport, struct netsink *
 	return rc;
 }
 
-static void clickhouse_events(struct netsink_transport *transport, struct source_counter *events, unsigned *count)
+static void clickhouse_events(struct netsink_transport *transport, struct source_counter *events,
+			      unsigned *count)
 {
 	struct clickhouse *clickhouse = (struct clickhouse *)transport;
 
@@ -320,16 +345,20 @@ static int parse_target(struct clickhouse *clickhouse, const char *target, struc
 		rc = url_check_options(&clickhouse->url, known, error);
 	if (rc)
 		return rc;
-	if (!slash || !copy_name(clickhouse->url.path, (size_t)(slash - clickhouse->url.path), clickhouse->database) ||
+	if (!slash ||
+	    !copy_name(clickhouse->url.path, (size_t)(slash - clickhouse->url.path), clickhouse->database) ||
 	    !copy_name(slash + 1, strlen(slash + 1), clickhouse->name)) {
-		error_set(error, -EINVAL, "clickhouse://%s/%s names no database and table", clickhouse->url.authority, clickhouse->url.path);
+		error_set(error, -EINVAL, "clickhouse://%s/%s names no database and table",
+			  clickhouse->url.authority, clickhouse->url.path);
 		return error_hint(error, "clickhouse://host:8123/default/packets; letters, digits and _");
 	}
-	snprintf(clickhouse->table, sizeof clickhouse->table, "%s.%s", clickhouse->database, clickhouse->name);
-	snprintf(clickhouse->base, sizeof clickhouse->base, strchr(clickhouse->url.host, ':') ? "http://[%s]:%u/" : "http://%s:%u/",
+	snprintf(clickhouse->table, sizeof clickhouse->table, "%s.%s", clickhouse->database,
+		 clickhouse->name);
+	snprintf(clickhouse->base, sizeof clickhouse->base,
+		 strchr(clickhouse->url.host, ':') ? "http://[%s]:%u/" : "http://%s:%u/",
 		 clickhouse->url.host, clickhouse->url.port);
-	snprintf(clickhouse->target, sizeof clickhouse->target, "clickhouse://%s:%u/%s/%s", clickhouse->url.host,
-		 clickhouse->url.port, clickhouse->database, clickhouse->name);
+	snprintf(clickhouse->target, sizeof clickhouse->target, "clickhouse://%s:%u/%s/%s",
+		 clickhouse->url.host, clickhouse->url.port, clickhouse->database, clickhouse->name);
 	return 0;
 }
 
@@ -338,7 +367,8 @@ int clickhouse_rows_open(const char *target, const struct row_kind *kind, const 
 {
 	struct clickhouse *clickhouse = calloc(1, sizeof *clickhouse);
 	const char *password;
-	int rc = clickhouse ? parse_target(clickhouse, target, error) : error_set_errno(error, -ENOMEM, "clickhouse");
+	int rc = clickhouse ? parse_target(clickhouse, target, error)
+			    : error_set_errno(error, -ENOMEM, "clickhouse");
 
 	*rows = NULL;
 	if (rc) {
@@ -350,7 +380,10 @@ int clickhouse_rows_open(const char *target, const struct row_kind *kind, const 
 	clickhouse->transport.events = clickhouse_events;
 	clickhouse->transport.close = clickhouse_close;
 	password = clickhouse->url.password ? clickhouse->url.password : getenv("CLICKHOUSE_PASSWORD");
-	rc = http_open(clickhouse->url.user ? clickhouse->url.user : password ? "default" : NULL, password, &clickhouse->http, error);
+	rc = http_open(clickhouse->url.user ? clickhouse->url.user
+		       : password	    ? "default"
+					    : NULL,
+		       password, &clickhouse->http, error);
 	if (rc == 0) {
 		/* Not there yet: with a spool the run may begin all the same. Any other answer is final. */
 		rc = prepare(clickhouse, NULL, &clickhouse->transport.unreachable);
@@ -363,5 +396,6 @@ int clickhouse_rows_open(const char *target, const struct row_kind *kind, const 
 		clickhouse_close(&clickhouse->transport);
 		return rc;
 	}
-	return netsink_start(&clickhouse->transport, clickhouse->target, &clickhouse->url, kind, options, rows, error);
+	return netsink_start(&clickhouse->transport, clickhouse->target, &clickhouse->url, kind, options,
+			     rows, error);
 }

@@ -1,6 +1,7 @@
 #include "engine/sinks/clickhouse_types.h"
 
-void clickhouse_type(const struct row_column *column, const struct clickhouse_server *server, char type[CLICKHOUSE_TYPE_MAX])
+void clickhouse_type(const struct row_column *column, const struct clickhouse_server *server,
+		     char type[CLICKHOUSE_TYPE_MAX])
 {
 	static const char *const old[] = {
 		[ROW_U8] = "UInt8",   [ROW_U16] = "UInt16",     [ROW_U32] = "UInt32",
@@ -24,7 +25,8 @@ void clickhouse_create_table(FILE *out, const struct row_kind *kind, const char 
 		char type[CLICKHOUSE_TYPE_MAX];
 
 		clickhouse_type(&kind->columns[i], server, type);
-		fprintf(out, "    `%s` %s%s\n", kind->columns[i].name, type, i + 1 < kind->count || batch_id ? "," : "");
+		fprintf(out, "    `%s` %s%s\n", kind->columns[i].name, type,
+			i + 1 < kind->count || batch_id ? "," : "");
 	}
 	if (batch_id)
 		fprintf(out, "    `" CLICKHOUSE_BATCH_ID "` UInt64 DEFAULT 0\n");

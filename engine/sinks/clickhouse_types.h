@@ -20,7 +20,8 @@ struct clickhouse_server {
 #define CLICKHOUSE_BATCH_ID "batch_id"
 
 /* The column's type, with Nullable() where it is. */
-void clickhouse_type(const struct row_column *column, const struct clickhouse_server *server, char type[CLICKHOUSE_TYPE_MAX]);
+void clickhouse_type(const struct row_column *column, const struct clickhouse_server *server,
+		     char type[CLICKHOUSE_TYPE_MAX]);
 
 /* CREATE TABLE IF NOT EXISTS for a server. batch_id: with a column that tells batches apart, for servers that
  * do not recognise a repeated insert themselves. */

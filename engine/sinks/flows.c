@@ -45,7 +45,10 @@ static void flow_out(struct flows_sink *flows, const struct flow_state *state, e
 static void flow_finish(struct flows_sink *flows, struct flow_state *state, enum flow_end end)
 {
 	if (state->packets[0] + state->packets[1])
-		flow_out(flows, state, state->state & FLOW_RST ? FLOW_END_RST : flow_closed(state) ? FLOW_END_FIN : end);
+		flow_out(flows, state,
+			 state->state & FLOW_RST ? FLOW_END_RST
+			 : flow_closed(state)	 ? FLOW_END_FIN
+						 : end);
 	flow_table_remove(&flows->table, &state->entry);
 }
 
@@ -79,7 +82,8 @@ static void count_packet(struct flows_sink *flows, const struct record *record, 
 		flow_finish(flows, state, FLOW_END_IDLE);
 		state = NULL;
 	}
-	if (state && record->timestamp_ns > state->start_ns && record->timestamp_ns - state->start_ns > flows->active_ns) {
+	if (state && record->timestamp_ns > state->start_ns &&
+	    record->timestamp_ns - state->start_ns > flows->active_ns) {
 		flow_out(flows, state, FLOW_END_ACTIVE);
 		flow_restart(state, record->timestamp_ns);
 	}
@@ -123,7 +127,8 @@ static void group(struct flows_sink *flows, const struct record *const *records,
 
 static int flows_done(struct flows_sink *flows, int rc)
 {
-	atomic_store_explicit(&flows->sink.bytes, atomic_load_explicit(&flows->rows->bytes, memory_order_relaxed),
+	atomic_store_explicit(&flows->sink.bytes,
+			      atomic_load_explicit(&flows->rows->bytes, memory_order_relaxed),
 			      memory_order_relaxed);
 	if (rc == 0)
 		rc = flows->failed;
@@ -170,7 +175,8 @@ static void flows_events(struct flows_sink *flows)
 	source_stats_add(sink->events, &sink->event_count, "flows_at_once_most", flows->table.most);
 	source_stats_add(sink->events, &sink->event_count, "records_without_ip", flows->no_ip);
 	for (unsigned i = 0; i < flows->rows->event_count; i++)
-		source_stats_add(sink->events, &sink->event_count, flows->rows->events[i].name, flows->rows->events[i].count);
+		source_stats_add(sink->events, &sink->event_count, flows->rows->events[i].name,
+				 flows->rows->events[i].count);
 }
 
 static int flows_finish(struct sink *sink, const struct ledger *ledger)
@@ -210,7 +216,9 @@ static bool parse_option(const char *option, size_t length, struct flows_options
 	const struct {
 		const char *name;
 		uint64_t *value;
-	} known[] = { { "idle=", &options->idle }, { "active=", &options->active }, { "flows=", &options->flows } };
+	} known[] = { { "idle=", &options->idle },
+		      { "active=", &options->active },
+		      { "flows=", &options->flows } };
 
 	for (unsigned i = 0; i < 3; i++) {
 		size_t name = strlen(known[i].name);
@@ -232,7 +240,8 @@ static int parse_target(const char *target, char *rest, struct flows_options *op
 	char separator = '?';
 
 	if (strlen(target) >= TARGET_MAX)
-		return error_set(error, -ENAMETOOLONG, "the target of flows: is longer than %d bytes", TARGET_MAX);
+		return error_set(error, -ENAMETOOLONG, "the target of flows: is longer than %d bytes",
+				 TARGET_MAX);
 	memcpy(rest, target, length);
 	while (query && *query) {
 		size_t n = strcspn(++query, "&");
@@ -248,7 +257,8 @@ static int parse_target(const char *target, char *rest, struct flows_options *op
 	rest[length] = '\0';
 	if (options->idle < 1 || options->idle > 86400 || options->active < 1 || options->active > 604800 ||
 	    options->flows < 64 || options->flows > 1u << 28) {
-		error_set(error, -EINVAL, "flows: takes idle=1..86400, active=1..604800, flows=64..268435456");
+		error_set(error, -EINVAL,
+			  "flows: takes idle=1..86400, active=1..604800, flows=64..268435456");
 		return error_hint(error, "for example flows:x.ndjson?idle=60&active=300");
 	}
 	return 0;
@@ -257,8 +267,8 @@ static int parse_target(const char *target, char *rest, struct flows_options *op
 typedef int rows_opener(const char *target, const struct row_kind *kind, const struct sink_options *options,
 			struct row_sink **rows, struct error *error);
 
-static int open_with(rows_opener *open, const char *target, const struct sink_options *options, struct sink **sink,
-		     struct error *error)
+static int open_with(rows_opener *open, const char *target, const struct sink_options *options,
+		     struct sink **sink, struct error *error)
 {
 	struct flows_options parsed = { .idle = 120, .active = 1800, .flows = 1u << 22 };
 	struct flows_sink *flows = NULL;
@@ -285,12 +295,14 @@ static int open_with(rows_opener *open, const char *target, const struct sink_op
 	return rc;
 }
 
-int flows_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int flows_open(const char *target, const struct sink_options *options, struct sink **sink,
+	       struct error *error)
 {
 	return open_with(row_sink_open, target, options, sink, error);
 }
 
-int flows_ipfix_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int flows_ipfix_open(const char *target, const struct sink_options *options, struct sink **sink,
+		     struct error *error)
 {
 	return open_with(ipfix_rows_open, target, options, sink, error);
 }

@@ -40,7 +40,8 @@ int http_open(const char *user, const char *password, struct http **http, struct
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	made->easy = curl_easy_init();
 	made->multi = curl_multi_init();
-	/* Without this curl asks for leave before it sends a body, and waits a second for servers that never answer. */
+	/* Without this curl asks for leave before it sends a body, and waits a second for servers that never
+	 * answer. */
 	made->headers = curl_slist_append(NULL, "Expect:");
 	if (!made->easy || !made->multi || !made->headers) {
 		http_close(made);
@@ -54,8 +55,8 @@ int http_open(const char *user, const char *password, struct http **http, struct
 	curl_easy_setopt(made->easy, CURLOPT_WRITEFUNCTION, on_reply);
 	curl_easy_setopt(made->easy, CURLOPT_WRITEDATA, made);
 	curl_easy_setopt(made->easy, CURLOPT_ERRORBUFFER, made->text);
-	/* On a kept connection that breaks before the answer curl sends the request again by itself, and nobody
-	 * hears of it: an insert would be there twice. */
+	/* On a kept connection that breaks before the answer curl sends the request again by itself, and
+	 * nobody hears of it: an insert would be there twice. */
 	curl_easy_setopt(made->easy, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(made->easy, CURLOPT_FORBID_REUSE, 1L);
 	curl_easy_setopt(made->easy, CURLOPT_UPLOAD_BUFFERSIZE, 2L * 1024 * 1024);
@@ -120,7 +121,8 @@ int http_post(struct http *http, const char *url, const void *body, size_t size,
 		return -EAGAIN;
 	if (result == CURLE_OK)
 		return (int)status;
-	return error_set(error, code_of(result), "%s", http->text[0] ? http->text : curl_easy_strerror(result));
+	return error_set(error, code_of(result), "%s",
+			 http->text[0] ? http->text : curl_easy_strerror(result));
 }
 
 bool http_escape(const char *text, char *to, size_t size)
@@ -133,7 +135,8 @@ bool http_escape(const char *text, char *to, size_t size)
 
 		if (length + 4 > size)
 			return false;
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.') {
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+		    c == '-' || c == '.') {
 			to[length++] = (char)c;
 		} else {
 			to[length++] = '%';

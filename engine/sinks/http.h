@@ -1,5 +1,5 @@
-/* One HTTP connection that waits without blocking its thread's other duties: libcurl's multi interface driven in
- * small steps.
+/* One HTTP connection that waits without blocking its thread's other duties: libcurl's multi interface driven
+ * in small steps.
  *
  * Thread owner: the network sink's thread (and the writer, in open, before that thread exists).
  */
@@ -18,9 +18,9 @@ struct http;
 /* user, password: NULL: none. 0 or -errno. */
 int http_open(const char *user, const char *password, struct http **http, struct error *error);
 
-/* POSTs body. wait is called every 50 ms at most; when it returns false the request is given up. Returns the HTTP
- * status (200, 404, ...), with the answer, NUL-ended, in reply; or -errno with *error when there is none:
- * -EAGAIN given up, -ECONNREFUSED, -ETIMEDOUT, ... *sent: whether the server may have acted on it. */
+/* POSTs body. wait is called every 50 ms at most; when it returns false the request is given up. Returns the
+ * HTTP status (200, 404, ...), with the answer, NUL-ended, in reply; or -errno with *error when there is
+ * none: -EAGAIN given up, -ECONNREFUSED, -ETIMEDOUT, ... *sent: whether the server may have acted on it. */
 int http_post(struct http *http, const char *url, const void *body, size_t size, bool (*wait)(void *context),
 	      void *context, char reply[HTTP_REPLY], bool *sent, struct error *error);
 

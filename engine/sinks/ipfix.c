@@ -2,7 +2,8 @@
  *
  * Each direction of a flow that has packets is a record of its own: collectors read those everywhere, the
  * two-way records of RFC 5103 do not. UDP is the default, as collectors listen on it; what it loses nobody
- * hears of, so it is paced, and the templates go with every chunk (RFC 7011, 8.1, wants them again and again).
+ * hears of, so it is paced, and the templates go with every chunk (RFC 7011, 8.1, wants them again and
+ * again).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,26 +39,25 @@ struct ipfix_record {
 	};
 };
 
-#define IPFIX_COMMON                                                                                                \
-	{ (char *)"flowStartMilliseconds", 8, 0 }, { (char *)"flowEndMilliseconds", 8, 0 },                         \
-	{ (char *)"octetDeltaCount", 8, 0 }, { (char *)"packetDeltaCount", 8, 0 },                                  \
-	{ (char *)"layer2OctetDeltaCount", 8, 0 }, { (char *)"ingressInterface", 4, 0 },                            \
-	{ (char *)"sourceTransportPort", 2, 0 }, { (char *)"destinationTransportPort", 2, 0 }, { (char *)"vlanId", 2, 0 }
-
-#define IPFIX_REST                                                                                                  \
-	{ (char *)"protocolIdentifier", 1, 0 }, { (char *)"tcpControlBits", 1, 0 }, { (char *)"ipClassOfService", 1, 0 }, \
-	{ (char *)"flowEndReason", 1, 0 }
-
-#define IPFIX_IPV4 { (char *)"sourceIPv4Address", 4, 0 }, { (char *)"destinationIPv4Address", 4, 0 }, FB_IESPEC_NULL
-#define IPFIX_IPV6 { (char *)"sourceIPv6Address", 16, 0 }, { (char *)"destinationIPv6Address", 16, 0 }, FB_IESPEC_NULL
+/* libfixbuf's names are char *, and it does not write to them. */
+#define IE(name, size) { (char *)(name), (size), 0 }
+#define IPFIX_COMMON \
+	IE("flowStartMilliseconds", 8), IE("flowEndMilliseconds", 8), IE("octetDeltaCount", 8), \
+	IE("packetDeltaCount", 8), IE("layer2OctetDeltaCount", 8), IE("ingressInterface", 4), \
+	IE("sourceTransportPort", 2), IE("destinationTransportPort", 2), IE("vlanId", 2)
+#define IPFIX_REST \
+	IE("protocolIdentifier", 1), IE("tcpControlBits", 1), IE("ipClassOfService", 1), \
+		IE("flowEndReason", 1)
+#define IPFIX_IPV4 IE("sourceIPv4Address", 4), IE("destinationIPv4Address", 4), FB_IESPEC_NULL
+#define IPFIX_IPV6 IE("sourceIPv6Address", 16), IE("destinationIPv6Address", 16), FB_IESPEC_NULL
 #define IPFIX_TEMPLATES 4
 
 /* By family, and whether the record has an ICMP type: collectors take one that is there for a port. */
 static fbInfoElementSpec_t specs[IPFIX_TEMPLATES][20] = {
-	{ IPFIX_COMMON, { (char *)"paddingOctets", 2, 0 }, IPFIX_REST, IPFIX_IPV4 },
-	{ IPFIX_COMMON, { (char *)"paddingOctets", 2, 0 }, IPFIX_REST, IPFIX_IPV6 },
-	{ IPFIX_COMMON, { (char *)"icmpTypeCodeIPv4", 2, 0 }, IPFIX_REST, IPFIX_IPV4 },
-	{ IPFIX_COMMON, { (char *)"icmpTypeCodeIPv6", 2, 0 }, IPFIX_REST, IPFIX_IPV6 },
+	{ IPFIX_COMMON, IE("paddingOctets", 2), IPFIX_REST, IPFIX_IPV4 },
+	{ IPFIX_COMMON, IE("paddingOctets", 2), IPFIX_REST, IPFIX_IPV6 },
+	{ IPFIX_COMMON, IE("icmpTypeCodeIPv4", 2), IPFIX_REST, IPFIX_IPV4 },
+	{ IPFIX_COMMON, IE("icmpTypeCodeIPv6", 2), IPFIX_REST, IPFIX_IPV6 },
 };
 #define TEMPLATE_ID(index) ((uint16_t)(256 + (index)))
 
@@ -82,7 +82,8 @@ static int failed(struct ipfix *ipfix, GError **cause, struct error *error)
 }
 
 /* The same template as internal and external one: what is sent is what the struct holds. */
-static bool add_template(struct ipfix *ipfix, fbSession_t *session, fbInfoElementSpec_t *spec, uint16_t id, GError **cause)
+static bool add_template(struct ipfix *ipfix, fbSession_t *session, fbInfoElementSpec_t *spec, uint16_t id,
+			 GError **cause)
 {
 	fbTemplate_t *template = fbTemplateAlloc(ipfix->model);
 
@@ -90,12 +91,15 @@ static bool add_template(struct ipfix *ipfix, fbSession_t *session, fbInfoElemen
 		fbTemplateFreeUnused(template);
 		return false;
 	}
-	return fbSessionAddTemplate(session, TRUE, id, template, cause) && fbSessionAddTemplate(session, FALSE, id, template, cause);
+	return fbSessionAddTemplate(session, TRUE, id, template, cause) &&
+	       fbSessionAddTemplate(session, FALSE, id, template, cause);
 }
 
 static int ipfix_connect(struct ipfix *ipfix, struct error *error)
 {
-	fbConnSpec_t connection = { .transport = ipfix->tcp ? FB_TCP : FB_UDP, .host = ipfix->url.host, .svc = ipfix->port };
+	fbConnSpec_t connection = { .transport = ipfix->tcp ? FB_TCP : FB_UDP,
+				    .host = ipfix->url.host,
+				    .svc = ipfix->port };
 	fbSession_t *session = fbSessionAlloc(ipfix->model);
 	GError *cause = NULL;
 
@@ -119,12 +123,14 @@ static uint8_t end_reason(uint8_t end)
 
 static uint32_t host_ipv4(const uint8_t address[16])
 {
-	return (uint32_t)address[12] << 24 | (uint32_t)address[13] << 16 | (uint32_t)address[14] << 8 | address[15];
+	return (uint32_t)address[12] << 24 | (uint32_t)address[13] << 16 | (uint32_t)address[14] << 8 |
+	       address[15];
 }
 
 static size_t fill(struct ipfix_record *record, const struct flow *flow, unsigned direction)
 {
-	const uint8_t *src = direction ? flow->dst_ip : flow->src_ip, *dst = direction ? flow->src_ip : flow->dst_ip;
+	const uint8_t *src = direction ? flow->dst_ip : flow->src_ip,
+		      *dst = direction ? flow->src_ip : flow->dst_ip;
 
 	*record = (struct ipfix_record){
 		.start_ms = flow->start_ns / 1000000, .end_ms = flow->end_ns / 1000000,
@@ -149,7 +155,8 @@ static size_t fill(struct ipfix_record *record, const struct flow *flow, unsigne
 	return offsetof(struct ipfix_record, src4) + 8;
 }
 
-static int send_flow(struct ipfix *ipfix, struct netsink *netsink, const struct flow *flow, struct error *error)
+static int send_flow(struct ipfix *ipfix, struct netsink *netsink, const struct flow *flow,
+		     struct error *error)
 {
 	uint16_t id = TEMPLATE_ID((flow->ip_version == 6) + 2 * flow->has_icmp);
 	GError *cause = NULL;
@@ -161,7 +168,8 @@ static int send_flow(struct ipfix *ipfix, struct netsink *netsink, const struct 
 		if (flow->packets[direction] == 0)
 			continue;
 		size = fill(&record, flow, direction);
-		if (!fBufSetInternalTemplate(ipfix->buffer, id, &cause) || !fBufSetExportTemplate(ipfix->buffer, id, &cause) ||
+		if (!fBufSetInternalTemplate(ipfix->buffer, id, &cause) ||
+		    !fBufSetExportTemplate(ipfix->buffer, id, &cause) ||
 		    !fBufAppend(ipfix->buffer, (uint8_t *)&record, size, &cause))
 			return failed(ipfix, &cause, error);
 		if (++ipfix->records % PACE_RECORDS == 0 && !ipfix->tcp) {
@@ -173,7 +181,8 @@ static int send_flow(struct ipfix *ipfix, struct netsink *netsink, const struct 
 	return 0;
 }
 
-static int ipfix_send(struct netsink_transport *transport, struct netsink *netsink, struct chunk *chunk, struct error *error)
+static int ipfix_send(struct netsink_transport *transport, struct netsink *netsink, struct chunk *chunk,
+		      struct error *error)
 {
 	struct ipfix *ipfix = (struct ipfix *)transport;
 	const struct flow *flows = chunk->rows;
@@ -187,7 +196,8 @@ static int ipfix_send(struct netsink_transport *transport, struct netsink *netsi
 	if (rc == 0 && !fBufEmit(ipfix->buffer, &cause))
 		rc = failed(ipfix, &cause, error);
 	if (rc == 0)
-		atomic_fetch_add_explicit(&transport->bytes, chunk->count * sizeof(struct ipfix_record), memory_order_relaxed);
+		atomic_fetch_add_explicit(&transport->bytes, chunk->count * sizeof(struct ipfix_record),
+					  memory_order_relaxed);
 	return rc;
 }
 
@@ -245,11 +255,14 @@ int ipfix_rows_open(const char *target, const struct row_kind *kind, const struc
 	if (rc == 0) {
 		GError *cause = NULL;
 
-		/* Connects: a host that has no address, or a TCP collector that is not there, is known now. */
-		if (!fbSessionExportTemplates(fBufGetSession(ipfix->buffer), &cause) || !fBufEmit(ipfix->buffer, &cause))
+		/* Connects: a host that has no address, or a TCP collector that is not there, is known
+		 * now. */
+		if (!fbSessionExportTemplates(fBufGetSession(ipfix->buffer), &cause) ||
+		    !fBufEmit(ipfix->buffer, &cause))
 			failed(ipfix, &cause, &ipfix->transport.unreachable);
 	}
 	if (ipfix->transport.unreachable.code)
-		error_hint(&ipfix->transport.unreachable, "is a collector listening there? --spool DIR keeps the flows until then");
+		error_hint(&ipfix->transport.unreachable,
+			   "is a collector listening there? --spool DIR keeps the flows until then");
 	return netsink_start(&ipfix->transport, ipfix->target, &ipfix->url, kind, options, rows, error);
 }

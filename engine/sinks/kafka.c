@@ -1,10 +1,10 @@
-/* kafka://broker[:9092][,broker...]/topic: messages of up to 500 rows, as NDJSON or RowBinary (?format=rowbinary,
- * ?batch=ROWS), through librdkafka's idempotent producer.
+/* kafka://broker[:9092][,broker...]/topic: messages of up to 500 rows, as NDJSON or RowBinary
+ * (?format=rowbinary, ?batch=ROWS), through librdkafka's idempotent producer.
  *
- * A row goes to partition flow_hash modulo the number of partitions, so that a flow keeps its order. A chunk is
- * delivered when each of its messages has its delivery report. librdkafka itself retries for as long as it takes,
- * without doubling; only what is given up at the end of a run in mid-flight is not known, and the ledger counts
- * it. What was reported delivered of such a chunk does not go to the spool.
+ * A row goes to partition flow_hash modulo the number of partitions, so that a flow keeps its order. A chunk
+ * is delivered when each of its messages has its delivery report. librdkafka itself retries for as long as it
+ * takes, without doubling; only what is given up at the end of a run in mid-flight is not known, and the
+ * ledger counts it. What was reported delivered of such a chunk does not go to the spool.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -63,7 +63,9 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
 		return;
 	}
 	kafka->failed++;
-	kafka->fates[number] = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED ? FATE_LOST : FATE_UNKNOWN;
+	kafka->fates[number] = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
+				       ? FATE_LOST
+				       : FATE_UNKNOWN;
 	snprintf(kafka->last_error, sizeof kafka->last_error, "%s", rd_kafka_err2str(message->err));
 }
 
@@ -87,9 +89,12 @@ static int produce(struct kafka *kafka, struct netsink *netsink, int32_t partiti
 	if (message->rows == 0)
 		return 0;
 	do {
-		code = rd_kafka_producev(kafka->producer, RD_KAFKA_V_TOPIC(kafka->topic_name), RD_KAFKA_V_PARTITION(partition),
-					 RD_KAFKA_V_VALUE(message->data, message->size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-					 RD_KAFKA_V_OPAQUE((void *)(uintptr_t)message->number), RD_KAFKA_V_END);
+		code = rd_kafka_producev(kafka->producer, RD_KAFKA_V_TOPIC(kafka->topic_name),
+					 RD_KAFKA_V_PARTITION(partition),
+					 RD_KAFKA_V_VALUE(message->data, message->size),
+					 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+					 RD_KAFKA_V_OPAQUE((void *)(uintptr_t)message->number),
+					 RD_KAFKA_V_END);
 		if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
 			rd_kafka_poll(kafka->producer, POLL_MS);
 			if (!netsink_service(netsink))
@@ -122,12 +127,18 @@ static int add_row(struct kafka *kafka, struct netsink *netsink, const void *row
 		kafka->fates[message->number] = FATE_PENDING;
 	}
 	if (kafka->row_binary)
-		message->size = (size_t)((char *)row_binary(kafka->kind, (uint8_t *)message->data + message->size, row, 0) - message->data);
+		message->size =
+			(size_t)((char *)row_binary(kafka->kind, (uint8_t *)message->data + message->size,
+						    row, 0) -
+				 message->data);
 	else
-		message->size = (size_t)(row_ndjson(kafka->kind, message->data + message->size, row) - message->data);
+		message->size =
+			(size_t)(row_ndjson(kafka->kind, message->data + message->size, row) - message->data);
 	kafka->row_message[index] = message->number;
 	message->rows++;
-	return message->rows == kafka->batch_rows || message->size > MESSAGE_BYTES ? produce(kafka, netsink, partition) : 0;
+	return message->rows == kafka->batch_rows || message->size > MESSAGE_BYTES
+		       ? produce(kafka, netsink, partition)
+		       : 0;
 }
 
 /* Leaves in the chunk what was not delivered. */
@@ -157,7 +168,8 @@ static int abandon(struct kafka *kafka, struct chunk *chunk, struct error *error
 	keep_undelivered(kafka, chunk);
 	if (chunk->count == 0)
 		return 0;
-	error_set(error, -EIO, "%s: %s", kafka->target, kafka->last_error[0] ? kafka->last_error : "no delivery report");
+	error_set(error, -EIO, "%s: %s", kafka->target,
+		  kafka->last_error[0] ? kafka->last_error : "no delivery report");
 	return error->code;
 }
 
@@ -178,7 +190,8 @@ static int kafka_send(struct netsink_transport *transport, struct netsink *netsi
 	for (int32_t i = 0; rc == 0 && i < kafka->partitions; i++)
 		rc = produce(kafka, netsink, i);
 	if (rc)
-		return chunk->count && kafka->messages ? abandon(kafka, chunk, error) : error_set_errno(error, rc, "%s", kafka->target);
+		return chunk->count && kafka->messages ? abandon(kafka, chunk, error)
+						       : error_set_errno(error, rc, "%s", kafka->target);
 	while (kafka->pending) {
 		rd_kafka_poll(kafka->producer, POLL_MS);
 		if (!netsink_service(netsink))
@@ -229,10 +242,12 @@ static int make_producer(struct kafka *kafka, struct error *error)
 	};
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char text[200] = "";
-	bool good = rd_kafka_conf_set(conf, "bootstrap.servers", kafka->url.authority, text, sizeof text) == RD_KAFKA_CONF_OK;
+	bool good = rd_kafka_conf_set(conf, "bootstrap.servers", kafka->url.authority, text, sizeof text) ==
+		    RD_KAFKA_CONF_OK;
 
 	for (unsigned i = 0; good && i < sizeof settings / sizeof settings[0]; i++)
-		good = rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text, sizeof text) == RD_KAFKA_CONF_OK;
+		good = rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text, sizeof text) ==
+		       RD_KAFKA_CONF_OK;
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_log_cb(conf, on_log);
@@ -271,7 +286,8 @@ static int ask_partitions(struct kafka *kafka, struct error *error)
 	rd_kafka_poll(kafka->producer, 0);
 	if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
 	    code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		rc = error_set(error, -ENOENT, "%s: there is no topic '%s'", kafka->target, kafka->topic_name);
+		rc = error_set(error, -ENOENT, "%s: there is no topic '%s'", kafka->target,
+			       kafka->topic_name);
 		error_hint(error, "create it, or let the brokers create topics (auto.create.topics.enable)");
 	} else if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
 		   code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
@@ -303,19 +319,23 @@ static int parse_target(struct kafka *kafka, const char *target, struct error *e
 		rc = url_check_options(&kafka->url, known, error);
 	if (rc)
 		return rc;
-	if (!*kafka->url.path || strlen(kafka->url.path) >= sizeof kafka->topic_name || strchr(kafka->url.path, '/')) {
-		error_set(error, -EINVAL, "kafka://%s/%s names no topic", kafka->url.authority, kafka->url.path);
+	if (!*kafka->url.path || strlen(kafka->url.path) >= sizeof kafka->topic_name ||
+	    strchr(kafka->url.path, '/')) {
+		error_set(error, -EINVAL, "kafka://%s/%s names no topic", kafka->url.authority,
+			  kafka->url.path);
 		return error_hint(error, "kafka://broker:9092/topic");
 	}
 	snprintf(kafka->topic_name, sizeof kafka->topic_name, "%s", kafka->url.path);
-	snprintf(kafka->target, sizeof kafka->target, "kafka://%.300s/%s", kafka->url.authority, kafka->topic_name);
+	snprintf(kafka->target, sizeof kafka->target, "kafka://%.300s/%s", kafka->url.authority,
+		 kafka->topic_name);
 	format = url_option(&kafka->url, "format");
 	if (format && strcmp(format, "ndjson") != 0 && strcmp(format, "rowbinary") != 0)
 		return error_set(error, -EINVAL, "no format '%s' for kafka:// (ndjson or rowbinary)", format);
 	kafka->row_binary = format && strcmp(format, "rowbinary") == 0;
 	batch = url_option(&kafka->url, "batch");
 	kafka->batch_rows = BATCH_ROWS;
-	if (batch && (sscanf(batch, "%u%c", &kafka->batch_rows, &end) != 1 || kafka->batch_rows < 1 || kafka->batch_rows > NETSINK_CHUNK))
+	if (batch && (sscanf(batch, "%u%c", &kafka->batch_rows, &end) != 1 || kafka->batch_rows < 1 ||
+		      kafka->batch_rows > NETSINK_CHUNK))
 		return error_set(error, -EINVAL, "batch= takes 1 to %u rows", NETSINK_CHUNK);
 	return 0;
 }
@@ -353,7 +373,8 @@ int kafka_rows_open(const char *target, const struct row_kind *kind, const struc
 	rc = make_producer(kafka, error);
 	if (rc == 0 && ask_partitions(kafka, &kafka->transport.unreachable) == 0 && make_buffers(kafka))
 		rc = error_set_errno(error, -ENOMEM, "%s", kafka->target);
-	if (rc == 0 && kafka->transport.unreachable.code && kafka->transport.unreachable.code != -ECONNREFUSED) {
+	if (rc == 0 && kafka->transport.unreachable.code &&
+	    kafka->transport.unreachable.code != -ECONNREFUSED) {
 		*error = kafka->transport.unreachable;
 		rc = error->code;
 	}

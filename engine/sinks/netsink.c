@@ -63,7 +63,8 @@ static bool ending(struct netsink *netsink)
 	return atomic_load_explicit(&netsink->end, memory_order_acquire) == ENDING;
 }
 
-/* Queue to disk, a chunk at a time. Rows that the spool refuses stay in the queue, which then fills and sheds. */
+/* Queue to disk, a chunk at a time. Rows that the spool refuses stay in the queue, which then fills and
+ * sheds. */
 static bool spill(struct netsink *netsink)
 {
 	uint32_t left = netsink->chunk_rows;
@@ -104,12 +105,14 @@ static void form_chunk(struct netsink *netsink)
 	netsink->chunk = (struct chunk){ .rows = netsink->chunk_memory };
 	netsink->chunk_spooled = netsink->chunk_cut = false;
 	if (netsink->spool && spool_chunks(netsink->spool)) {
-		if (spool_read(netsink->spool, netsink->chunk_memory, NETSINK_CHUNK, &netsink->chunk.count, &netsink->chunk.number))
+		if (spool_read(netsink->spool, netsink->chunk_memory, NETSINK_CHUNK, &netsink->chunk.count,
+			       &netsink->chunk.number))
 			netsink->chunk.count = 0;
 		netsink->chunk.again = netsink->chunk_spooled = true;
 		return;
 	}
-	if (spsc_used(&netsink->queue) < netsink->chunk_rows && now - netsink->formed_ms < NETSINK_PERIOD_MS && !ending(netsink))
+	if (spsc_used(&netsink->queue) < netsink->chunk_rows &&
+	    now - netsink->formed_ms < NETSINK_PERIOD_MS && !ending(netsink))
 		return;
 	netsink->formed_ms = now;
 	while (netsink->chunk.count < netsink->chunk_rows) {
@@ -121,7 +124,8 @@ static void form_chunk(struct netsink *netsink)
 			break;
 		if (count > want)
 			count = want;
-		memcpy(to + (size_t)netsink->chunk.count * netsink->rows.kind->size, span, count * netsink->rows.kind->size);
+		memcpy(to + (size_t)netsink->chunk.count * netsink->rows.kind->size, span,
+		       count * netsink->rows.kind->size);
 		spsc_release(&netsink->queue, count);
 		netsink->chunk.count += count;
 	}
@@ -137,7 +141,8 @@ static bool try_chunk(struct netsink *netsink)
 	uint32_t before = netsink->chunk.count;
 	int rc = transport->send(transport, netsink, &netsink->chunk, &error);
 
-	atomic_store_explicit(&netsink->rows.bytes, atomic_load_explicit(&transport->bytes, memory_order_relaxed),
+	atomic_store_explicit(&netsink->rows.bytes,
+			      atomic_load_explicit(&transport->bytes, memory_order_relaxed),
 			      memory_order_relaxed);
 	if (rc) {
 		netsink->retries++;
@@ -168,7 +173,8 @@ static void give_up(struct netsink *netsink)
 			netsink->chunk_spooled = false;
 		}
 		if (netsink->chunk.count && !netsink->chunk_spooled &&
-		    spool_add(netsink->spool, netsink->chunk.number, netsink->chunk.rows, netsink->chunk.count, NULL, 0) == 0) {
+		    spool_add(netsink->spool, netsink->chunk.number, netsink->chunk.rows,
+			      netsink->chunk.count, NULL, 0) == 0) {
 			netsink->spooled += netsink->chunk.count;
 			netsink->chunk_spooled = true;
 		}
@@ -313,12 +319,15 @@ static int netsink_finish(struct row_sink *rows, const struct ledger *ledger)
 		return 0;
 	rows->error = netsink->failure;
 	if (!rows->error.code)
-		error_set(&rows->error, -ETIMEDOUT, "the far end did not take everything in %u s", NETSINK_DRAIN_MS / 1000);
+		error_set(&rows->error, -ETIMEDOUT, "the far end did not take everything in %u s",
+			  NETSINK_DRAIN_MS / 1000);
 	if (!netsink->spool)
-		error_hint(&rows->error, "%llu %ss were not delivered; --spool DIR keeps them for the next run",
+		error_hint(&rows->error,
+			   "%llu %ss were not delivered; --spool DIR keeps them for the next run",
 			   (unsigned long long)undelivered, rows->kind->name);
 	else
-		error_hint(&rows->error, "%llu %ss found the spool full", (unsigned long long)undelivered, rows->kind->name);
+		error_hint(&rows->error, "%llu %ss found the spool full", (unsigned long long)undelivered,
+			   rows->kind->name);
 	return rows->error.code;
 }
 
@@ -341,7 +350,8 @@ static const struct row_sink_ops netsink_ops = {
 	.close = netsink_close,
 };
 
-static int parse_limits(struct netsink *netsink, const struct url *url, uint32_t *queue, uint64_t *spool, struct error *error)
+static int parse_limits(struct netsink *netsink, const struct url *url, uint32_t *queue, uint64_t *spool,
+			struct error *error)
 {
 	const char *patience = url_option(url, "patience");
 	const char *queue_text = url_option(url, "queue"), *spool_text = url_option(url, "spool");
@@ -401,7 +411,8 @@ int netsink_start(struct netsink_transport *transport, const char *target, const
 	netsink->chunk_rows = queue / 4 < NETSINK_CHUNK ? queue / 4 : NETSINK_CHUNK;
 	netsink->slots = aligned_alloc(64, ((size_t)queue * kind->size + 63) & ~(size_t)63);
 	netsink->chunk_memory = malloc((size_t)NETSINK_CHUNK * kind->size);
-	if (!netsink->slots || !netsink->chunk_memory || !spsc_init(&netsink->queue, netsink->slots, (uint32_t)kind->size, queue, 0)) {
+	if (!netsink->slots || !netsink->chunk_memory ||
+	    !spsc_init(&netsink->queue, netsink->slots, (uint32_t)kind->size, queue, 0)) {
 		rc = error_set_errno(error, -ENOMEM, "%s", target);
 		goto fail;
 	}

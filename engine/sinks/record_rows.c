@@ -11,9 +11,11 @@ struct record_rows {
 
 static void record_rows_count(struct record_rows *records)
 {
-	atomic_store_explicit(&records->sink.bytes, atomic_load_explicit(&records->rows->bytes, memory_order_relaxed),
+	atomic_store_explicit(&records->sink.bytes,
+			      atomic_load_explicit(&records->rows->bytes, memory_order_relaxed),
 			      memory_order_relaxed);
-	atomic_store_explicit(&records->sink.shed, atomic_load_explicit(&records->rows->shed, memory_order_relaxed),
+	atomic_store_explicit(&records->sink.shed,
+			      atomic_load_explicit(&records->rows->shed, memory_order_relaxed),
 			      memory_order_relaxed);
 }
 
@@ -34,7 +36,8 @@ static int record_rows_finish(struct sink *sink, const struct ledger *ledger)
 
 	record_rows_count(records);
 	for (unsigned i = 0; i < records->rows->event_count; i++)
-		source_stats_add(sink->events, &sink->event_count, records->rows->events[i].name, records->rows->events[i].count);
+		source_stats_add(sink->events, &sink->event_count, records->rows->events[i].name,
+				 records->rows->events[i].count);
 	sink->error = records->rows->error;
 	return rc;
 }
@@ -48,10 +51,22 @@ static void record_rows_close(struct sink *sink)
 }
 
 static const struct sink_ops record_rows_ops[] = {
-	{ .name = "clickhouse", .write = record_rows_write, .finish = record_rows_finish, .close = record_rows_close },
-	{ .name = "kafka", .write = record_rows_write, .finish = record_rows_finish, .close = record_rows_close },
-	{ .name = "tcp", .write = record_rows_write, .finish = record_rows_finish, .close = record_rows_close },
-	{ .name = "unix", .write = record_rows_write, .finish = record_rows_finish, .close = record_rows_close },
+	{ .name = "clickhouse",
+	  .write = record_rows_write,
+	  .finish = record_rows_finish,
+	  .close = record_rows_close },
+	{ .name = "kafka",
+	  .write = record_rows_write,
+	  .finish = record_rows_finish,
+	  .close = record_rows_close },
+	{ .name = "tcp",
+	  .write = record_rows_write,
+	  .finish = record_rows_finish,
+	  .close = record_rows_close },
+	{ .name = "unix",
+	  .write = record_rows_write,
+	  .finish = record_rows_finish,
+	  .close = record_rows_close },
 };
 
 static int record_rows_open(netsink_opener *open, const struct sink_ops *ops, const char *target,
@@ -73,12 +88,14 @@ static int record_rows_open(netsink_opener *open, const struct sink_ops *ops, co
 	return rc;
 }
 
-int clickhouse_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int clickhouse_open(const char *target, const struct sink_options *options, struct sink **sink,
+		    struct error *error)
 {
 	return record_rows_open(clickhouse_rows_open, &record_rows_ops[0], target, options, sink, error);
 }
 
-int kafka_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int kafka_open(const char *target, const struct sink_options *options, struct sink **sink,
+	       struct error *error)
 {
 	return record_rows_open(kafka_rows_open, &record_rows_ops[1], target, options, sink, error);
 }

@@ -181,7 +181,8 @@ void row_arrow_columns(const struct row_kind *kind, struct arrow_column *columns
 	for (unsigned i = 0; i < kind->count; i++) {
 		const struct row_column *from = &kind->columns[i];
 
-		columns[i] = (struct arrow_column){ from->name, types[from->type], from->size, from->nullable };
+		columns[i] =
+			(struct arrow_column){ from->name, types[from->type], from->size, from->nullable };
 		if (is_text(from) && from->type != ROW_TEXT && text_addresses) {
 			columns[i].type = ARROW_TEXT;
 			columns[i].width = FORMAT_IP_MAX;

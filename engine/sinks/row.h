@@ -21,7 +21,7 @@ enum row_type {
 	ROW_TIME_NS, /* u64, nanoseconds since the UNIX epoch */
 	ROW_IP,      /* 16 bytes; IPv4 as ::ffff:a.b.c.d */
 	ROW_MAC,     /* 6 bytes */
-	ROW_TEXT,    /* column.size bytes at most, NUL behind a shorter one; no quotes, commas or line ends in it */
+	ROW_TEXT,    /* column.size bytes at most, NUL behind a shorter one; no quotes, commas, line ends */
 };
 
 struct row_column {
@@ -53,8 +53,8 @@ extern const struct row_kind row_record, row_flow;
 char *row_ndjson(const struct row_kind *kind, char *p, const void *row);
 char *row_csv(const struct row_kind *kind, char *p, const void *row);
 
-/* ClickHouse's RowBinary: a byte for null or not in front of nullable values, little-endian numbers, text with
- * its length as a varint. With batch_id not 0 that number follows as a last UInt64. */
+/* ClickHouse's RowBinary: a byte for null or not in front of nullable values, little-endian numbers, text
+ * with its length as a varint. With batch_id not 0 that number follows as a last UInt64. */
 uint8_t *row_binary(const struct row_kind *kind, uint8_t *p, const void *row, uint64_t batch_id);
 
 /* The Arrow columns of the kind, kind->count of them. */

@@ -96,7 +96,8 @@ static void row_file_close(struct row_sink *rows)
 
 	arrow_writer_close(&file->arrow);
 	if (!file->used)
-		output_discard(file->output); /* a run that failed before its first row leaves no .part behind */
+		output_discard(
+			file->output); /* a run that failed before its first row leaves no .part behind */
 	output_close(file->output);
 	free(file);
 }
@@ -148,7 +149,8 @@ static int write_head(struct row_file *file, const struct sink_options *options,
 	if (file->format == FORMAT_CSV) {
 		for (unsigned i = 0; i < kind->count; i++) {
 			output_write(file->output, kind->columns[i].name, strlen(kind->columns[i].name));
-			output_write(file->output, i + 1 < kind->count ? "," : "\r\n", i + 1 < kind->count ? 1 : 2);
+			output_write(file->output, i + 1 < kind->count ? "," : "\r\n",
+				     i + 1 < kind->count ? 1 : 2);
 		}
 	}
 	if (file->format != FORMAT_ARROW && file->format != FORMAT_ARROWS)
@@ -176,7 +178,8 @@ int row_file_open(const char *target, const struct row_kind *kind, const struct 
 	*rows = NULL;
 	if (found < 0) {
 		error_set(error, -EINVAL, "cannot tell the format of the %ss in '%s'", kind->name, target);
-		return error_hint(error, "end it in .ndjson, .csv, .arrow or .arrows, or begin it with ndjson:, csv:, arrow: or arrows:");
+		return error_hint(error, "end it in .ndjson, .csv, .arrow or .arrows, or begin it with "
+					 "ndjson:, csv:, arrow: or arrows:");
 	}
 	file = calloc(1, sizeof *file);
 	if (!file)

@@ -1,7 +1,7 @@
 /* Where rows go: what stands behind `flows:`, and how records get into a network sink.
  *
- * Thread owner: the writer, for every call. A file's row sink writes at once; a network's hands the rows to its
- * own thread (netsink.h) and never waits.
+ * Thread owner: the writer, for every call. A file's row sink writes at once; a network's hands the rows to
+ * its own thread (netsink.h) and never waits.
  */
 #ifndef WEIR_ENGINE_SINKS_ROW_SINK_H
 #define WEIR_ENGINE_SINKS_ROW_SINK_H

@@ -71,6 +71,21 @@ static int unknown(const char *spec, struct error *error)
 	return error_hint(error, "known are%s", known);
 }
 
+/* As the user named it, but for the password of scheme://user:password@host: ledgers are shown around. */
+static void label_copy(char *label, size_t size, const char *spec)
+{
+	const char *start = strstr(spec, "://"), *colon, *at;
+
+	start = start != NULL ? start + 3 : spec + strlen(spec);
+	at = start + strcspn(start, "/?");
+	while (at > start && *at != '@')
+		at--;
+	colon = memchr(start, ':', (size_t)(at - start));
+	if (colon == NULL)
+		colon = at;
+	snprintf(label, size, "%.*s%s", (int)(colon - spec), spec, at);
+}
+
 int sink_open(const char *spec, const struct sink_options *options, struct sink **sink, struct error *error)
 {
 	const struct sink_kind *kind;
@@ -87,6 +102,6 @@ int sink_open(const char *spec, const struct sink_options *options, struct sink 
 	}
 	code = kind->open(target, options, sink, error);
 	if (code == 0)
-		snprintf((*sink)->label, sizeof (*sink)->label, "%s", spec);
+		label_copy((*sink)->label, sizeof (*sink)->label, spec);
 	return code;
 }

@@ -43,7 +43,8 @@ static void name_of(uint64_t number, const char *suffix, char name[NAME_BYTES])
 static int push(struct spool *spool, uint64_t number, uint32_t count)
 {
 	if (spool->last == spool->capacity && spool->first > spool->capacity / 2) {
-		memmove(spool->entries, spool->entries + spool->first, (spool->last - spool->first) * sizeof *spool->entries);
+		memmove(spool->entries, spool->entries + spool->first,
+			(spool->last - spool->first) * sizeof *spool->entries);
 		spool->last -= spool->first;
 		spool->first = 0;
 	}
@@ -85,11 +86,13 @@ static int find_chunks(struct spool *spool)
 
 		if (strstr(item->d_name, ".tmp"))
 			unlinkat(spool->directory, item->d_name, 0); /* was never whole */
-		if (sscanf(item->d_name, "%20" SCNu64 ".rows%n", &number, &end) != 1 || end == 0 || item->d_name[end] ||
-		    fstatat(spool->directory, item->d_name, &status, 0) < 0 ||
+		if (sscanf(item->d_name, "%20" SCNu64 ".rows%n", &number, &end) != 1 || end == 0 ||
+		    item->d_name[end] || fstatat(spool->directory, item->d_name, &status, 0) < 0 ||
 		    (size_t)status.st_size < sizeof(struct chunk_header))
 			continue;
-		rc = push(spool, number, (uint32_t)(((size_t)status.st_size - sizeof(struct chunk_header)) / spool->row_size));
+		rc = push(spool, number,
+			  (uint32_t)(((size_t)status.st_size - sizeof(struct chunk_header)) /
+				     spool->row_size));
 	}
 	closedir(stream);
 	if (spool->last)
@@ -106,13 +109,16 @@ static void directory_name(const char *target, char name[64])
 	for (const char *p = target; *p; p++) {
 		hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
 		if (length < 40)
-			name[length++] = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ? *p : '_';
+			name[length++] = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+							 (*p >= '0' && *p <= '9')
+						 ? *p
+						 : '_';
 	}
 	snprintf(name + length, 64 - length, "-%016" PRIx64, hash);
 }
 
-int spool_open(const char *directory, const char *target, size_t row_size, uint64_t limit, struct spool **spool,
-	       struct error *error)
+int spool_open(const char *directory, const char *target, size_t row_size, uint64_t limit,
+	       struct spool **spool, struct error *error)
 {
 	struct spool *made = calloc(1, sizeof *made);
 	char name[64];
@@ -173,11 +179,13 @@ static int write_all(int fd, struct iovec *parts, int count)
 	return 0;
 }
 
-int spool_add(struct spool *spool, uint64_t number, const void *first, uint32_t first_count, const void *second,
-	      uint32_t second_count)
+int spool_add(struct spool *spool, uint64_t number, const void *first, uint32_t first_count,
+	      const void *second, uint32_t second_count)
 {
 	uint32_t count = first_count + second_count;
-	struct chunk_header header = { .row_size = (uint32_t)spool->row_size, .count = count, .number = number };
+	struct chunk_header header = { .row_size = (uint32_t)spool->row_size,
+				       .count = count,
+				       .number = number };
 	struct iovec parts[3] = {
 		{ &header, sizeof header },
 		{ (void *)(uintptr_t)first, first_count * spool->row_size },
@@ -204,7 +212,8 @@ int spool_add(struct spool *spool, uint64_t number, const void *first, uint32_t 
 	else
 		unlinkat(spool->directory, temporary, 0);
 	/* A chunk that is older than what lies there (it was in memory until now) goes to its place. */
-	for (size_t i = spool->last; rc == 0 && i > spool->first + 1 && spool->entries[i - 2].number > number; i--) {
+	for (size_t i = spool->last; rc == 0 && i > spool->first + 1 && spool->entries[i - 2].number > number;
+	     i--) {
 		spool->entries[i - 1] = spool->entries[i - 2];
 		spool->entries[i - 2] = (struct entry){ number, count };
 	}
@@ -230,8 +239,9 @@ static int read_chunk(struct spool *spool, uint64_t number, void *rows, uint32_t
 	fd = openat(spool->directory, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (read(fd, &header, sizeof header) == (ssize_t)sizeof header && memcmp(header.magic, MAGIC, 8) == 0 &&
-	    header.row_size == spool->row_size && header.count <= max && header.number == number) {
+	if (read(fd, &header, sizeof header) == (ssize_t)sizeof header &&
+	    memcmp(header.magic, MAGIC, 8) == 0 && header.row_size == spool->row_size &&
+	    header.count <= max && header.number == number) {
 		size = header.count * spool->row_size;
 		*count = header.count;
 		if (pread(fd, rows, size, sizeof header) == (ssize_t)size)

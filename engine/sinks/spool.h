@@ -19,16 +19,16 @@ struct spool;
 
 /* directory is made if it is not there; below it one directory for each target. limit: bytes at most.
  * 0, -EBUSY (another process uses it), or another -errno with *error. */
-int spool_open(const char *directory, const char *target, size_t row_size, uint64_t limit, struct spool **spool,
-	       struct error *error);
+int spool_open(const char *directory, const char *target, size_t row_size, uint64_t limit,
+	       struct spool **spool, struct error *error);
 
-/* Adds a chunk behind the others. 0, -EDQUOT (the limit), or another -errno. Rows come in two spans, so that a
- * ring's contents need not be copied; the second may be empty. */
-int spool_add(struct spool *spool, uint64_t number, const void *first, uint32_t first_count, const void *second,
-	      uint32_t second_count);
+/* Adds a chunk behind the others. 0, -EDQUOT (the limit), or another -errno. Rows come in two spans, so that
+ * a ring's contents need not be copied; the second may be empty. */
+int spool_add(struct spool *spool, uint64_t number, const void *first, uint32_t first_count,
+	      const void *second, uint32_t second_count);
 
-/* Reads the oldest chunk, of at most max rows. 0 with *count 0: the spool is empty. A file that is damaged is put
- * aside (renamed to .bad) and the next one taken. 0 or -errno. */
+/* Reads the oldest chunk, of at most max rows. 0 with *count 0: the spool is empty. A file that is damaged is
+ * put aside (renamed to .bad) and the next one taken. 0 or -errno. */
 int spool_read(struct spool *spool, void *rows, uint32_t max, uint32_t *count, uint64_t *number);
 
 /* Removes the chunk of that number. */

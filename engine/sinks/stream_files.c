@@ -83,7 +83,8 @@ static int file_make(struct stream_files *files, struct stream_file *file, const
 		int fd;
 
 		name_file(name, record, number);
-		fd = openat(files->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+		fd = openat(files->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			    0666);
 		if (fd >= 0) {
 			file->number = (uint16_t)number;
 			files->made++;
@@ -95,7 +96,8 @@ static int file_make(struct stream_files *files, struct stream_file *file, const
 	return -errno;
 }
 
-static int file_open(struct stream_files *files, uint64_t id, struct stream_file *file, const struct record *record)
+static int file_open(struct stream_files *files, uint64_t id, struct stream_file *file,
+		     const struct record *record)
 {
 	struct open_file *entry = &files->open[id % OPEN_FILES];
 	int fd;
@@ -119,8 +121,9 @@ static int file_open(struct stream_files *files, uint64_t id, struct stream_file
 	return fd;
 }
 
-int stream_files_write(struct stream_files *files, uint64_t id, struct stream_file *file, const struct record *record,
-		       const uint8_t *bytes, uint32_t length, uint64_t offset, struct error *error)
+int stream_files_write(struct stream_files *files, uint64_t id, struct stream_file *file,
+		       const struct record *record, const uint8_t *bytes, uint32_t length, uint64_t offset,
+		       struct error *error)
 {
 	int fd = file_open(files, id, file, record);
 
@@ -132,7 +135,8 @@ int stream_files_write(struct stream_files *files, uint64_t id, struct stream_fi
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_set_errno(error, -errno, "cannot write a stream's file in %s", files->name);
+			return error_set_errno(error, -errno, "cannot write a stream's file in %s",
+					       files->name);
 		bytes += n;
 		offset += (uint64_t)n;
 		length -= (uint32_t)n;

@@ -25,8 +25,9 @@ int stream_files_open(const char *directory, struct stream_files **files, struct
 
 /* Writes length bytes at offset of the stream that the record's packet belongs to. id: of the stream, for the
  * table of open files. 0 or -errno with *error. */
-int stream_files_write(struct stream_files *files, uint64_t id, struct stream_file *file, const struct record *record,
-		       const uint8_t *bytes, uint32_t length, uint64_t offset, struct error *error);
+int stream_files_write(struct stream_files *files, uint64_t id, struct stream_file *file,
+		       const struct record *record, const uint8_t *bytes, uint32_t length, uint64_t offset,
+		       struct error *error);
 
 /* The stream has ended: its file is closed. */
 void stream_files_done(struct stream_files *files, uint64_t id);

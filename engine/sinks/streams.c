@@ -65,7 +65,8 @@ static void date_set(struct streams_sink *streams, uint64_t ns)
 	streams->second = ns / NSEC;
 	if (!localtime_r(&seconds, &tm))
 		tm = (struct tm){ .tm_mday = 1 };
-	streams->date_length = (unsigned)strftime(streams->date, sizeof streams->date, "%Y/%m/%d %H:%M:%S ", &tm);
+	streams->date_length =
+		(unsigned)strftime(streams->date, sizeof streams->date, "%Y/%m/%d %H:%M:%S ", &tm);
 }
 
 static char *put_endpoint(char *p, const struct flow_key *key, const uint8_t *address, uint16_t port)
@@ -91,7 +92,8 @@ static char *put_stream(char *p, const struct flow_key *key, unsigned direction)
 			      : put_endpoint(p, key, key->low_ip, key->low_port);
 }
 
-static void put_line(struct streams_sink *streams, const char *before, const char *after, bool counted, uint32_t count)
+static void put_line(struct streams_sink *streams, const char *before, const char *after, bool counted,
+		     uint32_t count)
 {
 	char *start = output_reserve(streams->file.output, LINE_MAX_BYTES), *p;
 
@@ -129,7 +131,8 @@ static void on_piece(void *context, uint32_t from, uint32_t length, uint64_t off
 	struct streams_sink *streams = context;
 	const struct record *record = streams->record;
 	const uint8_t *packet = sink_packet(record);
-	uint64_t first = (uint64_t)record->payload_offset + from, number = flow_table_number(&streams->table, &streams->connection->entry);
+	uint64_t first = (uint64_t)record->payload_offset + from,
+		 number = flow_table_number(&streams->table, &streams->connection->entry);
 	int rc;
 
 	if (!packet || first >= record->captured_length)
@@ -137,8 +140,8 @@ static void on_piece(void *context, uint32_t from, uint32_t length, uint64_t off
 	if (length > record->captured_length - first)
 		length = (uint32_t)(record->captured_length - first);
 	rc = stream_files_write(streams->files, number * 2 + streams->direction,
-				&streams->connection->files[streams->direction], record, packet + first, length, offset,
-				&streams->file.sink.error);
+				&streams->connection->files[streams->direction], record, packet + first,
+				length, offset, &streams->file.sink.error);
 	if (rc && !streams->failed)
 		streams->failed = rc;
 }
@@ -162,7 +165,9 @@ static void direction_end(struct streams_sink *streams, unsigned direction)
 	assembly_end(&streams->pool, assembly, &events);
 	*assembly = (struct assembly){ 0 };
 	if (streams->files)
-		stream_files_done(streams->files, flow_table_number(&streams->table, &streams->connection->entry) * 2 + direction);
+		stream_files_done(streams->files,
+				  flow_table_number(&streams->table, &streams->connection->entry) * 2 +
+					  direction);
 	streams->connection->files[direction] = (struct stream_file){ 0 };
 }
 
@@ -207,7 +212,8 @@ static void visit_last(void *context, struct flow_entry *entry)
 	connection_remove(streams, (struct connection *)entry, &streams->ended_last);
 }
 
-static struct connection *connection_of(struct streams_sink *streams, const struct flow_key *key, uint64_t hash)
+static struct connection *connection_of(struct streams_sink *streams, const struct flow_key *key,
+					uint64_t hash)
 {
 	struct connection *connection = (struct connection *)flow_table_find(&streams->table, key, hash);
 
@@ -216,15 +222,16 @@ static struct connection *connection_of(struct streams_sink *streams, const stru
 		connection = NULL;
 	}
 	if (!connection && streams->table.count == streams->table.limit)
-		connection_remove(streams, (struct connection *)flow_table_oldest(&streams->table), &streams->evicted);
+		connection_remove(streams, (struct connection *)flow_table_oldest(&streams->table),
+				  &streams->evicted);
 	if (!connection)
 		connection = (struct connection *)flow_table_insert(&streams->table, key, hash);
 	return connection;
 }
 
 /* A SYN with a sequence number that this direction does not begin with: the ports are used again. */
-static void check_reuse(struct streams_sink *streams, struct connection *connection, const struct record *record,
-			unsigned direction)
+static void check_reuse(struct streams_sink *streams, struct connection *connection,
+			const struct record *record, unsigned direction)
 {
 	const struct assembly *assembly = &connection->directions[direction];
 
@@ -242,7 +249,8 @@ static void check_reuse(struct streams_sink *streams, struct connection *connect
 		direction_end(streams, !direction);
 }
 
-static void segment(struct streams_sink *streams, const struct flow_key *key, uint64_t hash, unsigned direction)
+static void segment(struct streams_sink *streams, const struct flow_key *key, uint64_t hash,
+		    unsigned direction)
 {
 	const struct record *record = streams->record;
 	struct connection *connection = connection_of(streams, key, hash);
@@ -265,11 +273,13 @@ static void segment(struct streams_sink *streams, const struct flow_key *key, ui
 		put_line(streams, "new stream ", " started", false, 0);
 	}
 	/* The payload of a RST is a text about the reason (RFC 9293, 3.5.3), no part of the stream. */
-	assembly_segment(&streams->pool, assembly, record->tcp_seq, flags & TCP_RST ? 0 : record->payload_length,
-			 flags & TCP_SYN, flags & TCP_FIN, record->timestamp_ns, &events, &streams->counts);
+	assembly_segment(&streams->pool, assembly, record->tcp_seq,
+			 flags & TCP_RST ? 0 : record->payload_length, flags & TCP_SYN, flags & TCP_FIN,
+			 record->timestamp_ns, &events, &streams->counts);
 	if (flags & TCP_RST)
 		streams->ended_rst++;
-	else if (assembly_complete(&connection->directions[0]) && assembly_complete(&connection->directions[1]))
+	else if (assembly_complete(&connection->directions[0]) &&
+		 assembly_complete(&connection->directions[1]))
 		streams->ended_fin++;
 	else
 		return;
@@ -279,7 +289,8 @@ static void segment(struct streams_sink *streams, const struct flow_key *key, ui
 
 static bool wanted(const struct record *record)
 {
-	return (record->layers & LAYER_TCP) && !(record->status & (STATUS_MALFORMED_L4 | STATUS_L4_CHECKSUM_BAD));
+	return (record->layers & LAYER_TCP) &&
+	       !(record->status & (STATUS_MALFORMED_L4 | STATUS_L4_CHECKSUM_BAD));
 }
 
 /* A run of records: all index lines are asked for, then all entries, then the work is done, so that the
@@ -370,7 +381,8 @@ static const struct sink_ops streams_ops = {
 	.close = streams_close,
 };
 
-int streams_open(const char *target, const struct sink_options *options, struct sink **sink, struct error *error)
+int streams_open(const char *target, const struct sink_options *options, struct sink **sink,
+		 struct error *error)
 {
 	struct streams_sink *streams;
 	struct file_sink *file;

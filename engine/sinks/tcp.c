@@ -1,10 +1,11 @@
 /* tcp://host:port and unix:PATH: NDJSON lines, or an Arrow stream (?format=arrow), to whoever listens.
  *
- * A stream has no acknowledgements of its own, so the kernel's are taken: a chunk counts as delivered when the
- * peer's kernel has acknowledged its last byte (SIOCOUTQ is 0). When the connection breaks, lines that were
- * acknowledged whole are not sent again, and the line that was cut is sent anew on the next connection. On a
- * unix socket the queue empties when the peer has read, and what broke is known to 64 KiB. An Arrow stream begins
- * with its schema on each connection, and a batch that was not acknowledged whole is sent again.
+ * A stream has no acknowledgements of its own, so the kernel's are taken: a chunk counts as delivered when
+ * the peer's kernel has acknowledged its last byte (SIOCOUTQ is 0). When the connection breaks, lines that
+ * were acknowledged whole are not sent again, and the line that was cut is sent anew on the next connection.
+ * On a unix socket the queue empties when the peer has read, and what broke is known to 64 KiB. An Arrow
+ * stream begins with its schema on each connection, and a batch that was not acknowledged whole is sent
+ * again.
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -91,7 +92,8 @@ static int wait_connected(int fd, struct netsink *netsink)
 	return -ETIMEDOUT;
 }
 
-static int connect_address(struct tcp *tcp, const struct sockaddr *address, socklen_t size, struct netsink *netsink)
+static int connect_address(struct tcp *tcp, const struct sockaddr *address, socklen_t size,
+			   struct netsink *netsink)
 {
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc = 0;
 
@@ -114,12 +116,14 @@ static int tcp_connect(struct tcp *tcp, struct netsink *netsink, struct error *e
 	int rc;
 
 	if (tcp->unix_address.sun_family) {
-		rc = connect_address(tcp, (const struct sockaddr *)&tcp->unix_address, sizeof tcp->unix_address, netsink);
+		rc = connect_address(tcp, (const struct sockaddr *)&tcp->unix_address,
+				     sizeof tcp->unix_address, netsink);
 	} else {
 		snprintf(port, sizeof port, "%u", tcp->url.port);
 		rc = getaddrinfo(tcp->url.host, port, &hints, &list);
 		if (rc)
-			return error_set(error, -EHOSTUNREACH, "cannot find %s: %s", tcp->url.host, gai_strerror(rc));
+			return error_set(error, -EHOSTUNREACH, "cannot find %s: %s", tcp->url.host,
+					 gai_strerror(rc));
 		rc = -EHOSTUNREACH;
 		for (struct addrinfo *at = list; at && tcp->fd < 0; at = at->ai_next)
 			rc = connect_address(tcp, at->ai_addr, at->ai_addrlen, netsink);
@@ -288,8 +292,8 @@ static int prepare_arrow(struct tcp *tcp, const struct sink_options *options)
 	int rc;
 
 	row_arrow_columns(tcp->kind, tcp->columns, false);
-	rc = arrow_writer_open(&tcp->arrow, tcp->columns, tcp->kind->count, NETSINK_CHUNK, tcp->kind->name, options, false,
-			       bytes_add, &tcp->head);
+	rc = arrow_writer_open(&tcp->arrow, tcp->columns, tcp->kind->count, NETSINK_CHUNK, tcp->kind->name,
+			       options, false, bytes_add, &tcp->head);
 	if (rc == 0)
 		rc = arrow_writer_begin(&tcp->arrow);
 	tcp->arrow.context = &tcp->body;

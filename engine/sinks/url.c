@@ -140,7 +140,8 @@ int url_check_options(const struct url *url, const char *const *keys, struct err
 			size_t length = 0;
 
 			for (k = 0; keys[k] && length < sizeof known; k++)
-				length += (size_t)snprintf(known + length, sizeof known - length, " %s", keys[k]);
+				length += (size_t)snprintf(known + length, sizeof known - length, " %s",
+							   keys[k]);
 			error_set(error, -EINVAL, "no option '%s' behind the '?'", url->options[i].key);
 			return error_hint(error, "known are%s", known);
 		}

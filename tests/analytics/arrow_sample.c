@@ -15,8 +15,8 @@ static int emit_file(void *context, const void *data, size_t size)
 	return fwrite(data, 1, size, context) == size ? 0 : -5;
 }
 
-static int write_one(const char *directory, const char *name, bool file, bool text, const struct record *records,
-		     uint32_t rows)
+static int write_one(const char *directory, const char *name, bool file, bool text,
+		     const struct record *records, uint32_t rows)
 {
 	static const struct sink_options options = { .application = "weir test", .filter = "tcp or udp" };
 	static const struct ledger ledger = { .seen = 42, .final = true };
@@ -31,8 +31,8 @@ static int write_one(const char *directory, const char *name, bool file, bool te
 	if (!out)
 		return -1;
 	arrow_record_columns(columns, text);
-	rc = arrow_writer_open(&writer, columns, ARROW_RECORD_COLUMNS, BATCH_ROWS, "record", &options, file, emit_file,
-			       out);
+	rc = arrow_writer_open(&writer, columns, ARROW_RECORD_COLUMNS, BATCH_ROWS, "record", &options, file,
+			       emit_file, out);
 	if (rc == 0)
 		rc = arrow_writer_begin(&writer);
 	for (uint32_t i = 0; rc == 0 && i < rows;) {

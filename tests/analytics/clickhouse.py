@@ -111,6 +111,11 @@ def test_real(directory):
         check('password from the environment', ask(server.port, 'SELECT count() FROM locked'),
               ask(server.port, 'SELECT count() FROM one'))
 
+        read('one.pcap', '-w', f'clickhouse://locked:secret@127.0.0.1:{server.port}/default/locked', '--stats-json', 's.json',
+             check=True)
+        check('no password in the ledger', (events()['output'], events()['written'] > 0),
+              (f'clickhouse://locked@127.0.0.1:{server.port}/default/locked', True))
+
         # The server is killed in mid-run, twice, and comes back.
         rows = int(read('x.pcapng', '--count', check=True).stdout.split()[0])
         length = sum(json.loads(line)['wire_length'] for line in open('want.ndjson')) * 40

@@ -1,4 +1,5 @@
-/* The flow table against a plain list, the timeouts by packet time, and Community IDs from the specification. */
+/* The flow table against a plain list, the timeouts by packet time, and Community IDs from the
+ * specification. */
 #include "tests/unit/sinks/support.h"
 
 #include <errno.h>
@@ -24,7 +25,8 @@ static void count_visit(void *context, struct flow_entry *entry)
 	(*(uint32_t *)context)++;
 }
 
-/* Random insertions and removals: what is in is found, what is out is not, through growth and refilled holes. */
+/* Random insertions and removals: what is in is found, what is out is not, through growth and refilled
+ * holes. */
 static void test_table(void **state)
 {
 	struct flow_table table;
@@ -100,7 +102,9 @@ static void test_growth(void **state)
 /* From the specification's baseline. */
 static void test_community_id(void **state)
 {
-	struct flow tcp = { .ip_version = 4, .ip_protocol = 6, .has_ports = 1, .src_port = 34855, .dst_port = 80 };
+	struct flow tcp = {
+		.ip_version = 4, .ip_protocol = 6, .has_ports = 1, .src_port = 34855, .dst_port = 80
+	};
 	struct flow ping = { .ip_version = 4, .ip_protocol = 1, .has_icmp = 1, .icmp_type = 8 };
 	struct flow exceeded = { .ip_version = 4, .ip_protocol = 1, .has_icmp = 1, .icmp_type = 11 };
 	struct flow rsvp = { .ip_version = 4, .ip_protocol = 46 };
@@ -137,7 +141,8 @@ static void values(const char *text, const char *key, char *out)
 	}
 }
 
-static void check_flows(const char *query, const struct record *records, uint32_t count, const char *ends, const char *packets)
+static void check_flows(const char *query, const struct record *records, uint32_t count, const char *ends,
+			const char *packets)
 {
 	char *directory = support_directory(), *text, spec[4200], got[512];
 	struct interface_table *table = support_table();
@@ -202,7 +207,8 @@ static void test_full_table(void **state)
 
 static void test_bad_targets(void **state)
 {
-	static const char *const specs[] = { "flows:x", "flows:x.ndjson?idle=0", "flows:x.ndjson?flows=3", "flows:x.pcapng" };
+	static const char *const specs[] = { "flows:x", "flows:x.ndjson?idle=0", "flows:x.ndjson?flows=3",
+					     "flows:x.pcapng" };
 	struct sink_options options = { 0 };
 
 	(void)state;
@@ -218,8 +224,9 @@ static void test_bad_targets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table), cmocka_unit_test(test_growth), cmocka_unit_test(test_community_id),
-		cmocka_unit_test(test_timeouts), cmocka_unit_test(test_full_table), cmocka_unit_test(test_bad_targets),
+		cmocka_unit_test(test_table),	     cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_community_id), cmocka_unit_test(test_timeouts),
+		cmocka_unit_test(test_full_table),   cmocka_unit_test(test_bad_targets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

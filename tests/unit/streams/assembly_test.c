@@ -39,8 +39,8 @@ static void on_piece(void *context, uint32_t from, uint32_t length, uint64_t off
 		model->seen[offset + i]++;
 }
 
-/* Random segments over a stream, with a base near the wrap: delivered in order are exactly the bytes up to the
- * first that never came, each byte is shown once, and nothing is missing before the end. */
+/* Random segments over a stream, with a base near the wrap: delivered in order are exactly the bytes up to
+ * the first that never came, each byte is shown once, and nothing is missing before the end. */
 static void test_random(void **state)
 {
 	uint64_t random = 11, held_most = 0;
@@ -65,7 +65,8 @@ static void test_random(void **state)
 			uint32_t length = (uint32_t)(sample_random(&random) % 300);
 
 			model.seq_of_segment = model.base + from;
-			assembly_segment(&pool, &direction, model.base + from, length, false, false, 1, &events, &counts);
+			assembly_segment(&pool, &direction, model.base + from, length, false, false, 1,
+					 &events, &counts);
 			memset(came + from, 1, length);
 			given += length;
 			while (first < STREAM && came[first])
@@ -113,7 +114,8 @@ static void test_bounds(void **state)
 	model = (struct model){ 0 };
 	assembly_segment(&pool, &other, 0, 1, false, false, 1, &events, &counts);
 	assembly_segment(&pool, &other, 10, 1, false, false, 1, &events, &counts);
-	assembly_segment(&pool, &other, 20, 1, false, false, 1, &events, &counts); /* none is left: the first goes */
+	assembly_segment(&pool, &other, 20, 1, false, false, 1, &events,
+			 &counts); /* none is left: the first goes */
 	assert_int_equal(model.missing, 9);
 	assert_int_equal(model.run, 2);
 	assert_int_equal(other.held_count, 1);

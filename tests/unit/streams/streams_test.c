@@ -62,19 +62,24 @@ static void test_issue_lines(void **state)
 static void test_order(void **state)
 {
 	const struct record handshake[] = {
-		segment(0, false, SYN, 999, 0), segment(0, true, SYN | ACK, 4999, 0), segment(0, false, ACK, 1000, 0),
-		segment(0, false, ACK, 1000, 10), segment(0, true, ACK, 5000, 20), segment(0, false, ACK, 1010, 5),
+		segment(0, false, SYN, 999, 0),	 segment(0, true, SYN | ACK, 4999, 0),
+		segment(0, false, ACK, 1000, 0), segment(0, false, ACK, 1000, 10),
+		segment(0, true, ACK, 5000, 20), segment(0, false, ACK, 1010, 5),
 	};
 	const struct record swapped[] = {
-		segment(0, false, SYN, 999, 0), segment(0, false, ACK, 1010, 5), segment(0, false, ACK, 1020, 5),
-		segment(0, false, ACK, 1015, 5), segment(0, false, ACK, 1000, 10), segment(0, false, ACK, 1025, 1),
+		segment(0, false, SYN, 999, 0),	  segment(0, false, ACK, 1010, 5),
+		segment(0, false, ACK, 1020, 5),  segment(0, false, ACK, 1015, 5),
+		segment(0, false, ACK, 1000, 10), segment(0, false, ACK, 1025, 1),
 	};
 	const struct record wrap[] = {
-		segment(0, false, SYN, 0xfffffff0, 0), segment(0, false, ACK, 5, 10), segment(0, false, ACK, 0xfffffff1, 20),
+		segment(0, false, SYN, 0xfffffff0, 0),
+		segment(0, false, ACK, 5, 10),
+		segment(0, false, ACK, 0xfffffff1, 20),
 	};
 
 	(void)state;
-	CHECK(handshake, T "new stream " AB " started\n" T "new stream " BA " started\n" T AB " 10\n" T BA " 20\n" T AB " 5\n");
+	CHECK(handshake, T "new stream " AB " started\n" T "new stream " BA " started\n" T AB " 10\n" T BA
+			   " 20\n" T AB " 5\n");
 	CHECK(swapped, T "new stream " AB " started\n" T AB " 25\n" T AB " 1\n");
 	CHECK(wrap, T "new stream " AB " started\n" T AB " 30\n");
 }
@@ -82,8 +87,9 @@ static void test_order(void **state)
 static void test_duplicates(void **state)
 {
 	const struct record records[] = {
-		segment(0, false, ACK, 1000, 10), segment(0, false, ACK, 1000, 10), segment(0, false, ACK, 1005, 10),
-		segment(0, false, ACK, 1020, 10), segment(0, false, ACK, 1018, 6), segment(0, false, ACK, 1010, 30),
+		segment(0, false, ACK, 1000, 10), segment(0, false, ACK, 1000, 10),
+		segment(0, false, ACK, 1005, 10), segment(0, false, ACK, 1020, 10),
+		segment(0, false, ACK, 1018, 6),  segment(0, false, ACK, 1010, 30),
 		segment(0, false, ACK, 1039, 1), /* a keep-alive probe: one old byte */
 	};
 
@@ -99,7 +105,9 @@ static void test_gap_given_up(void **state)
 		segment(11, false, ACK, 1030, 10), segment(11, false, ACK, 1010, 10),
 	};
 	const struct record by_size[] = {
-		segment(0, false, ACK, 1000, 10), segment(0, false, ACK, 1020, 10), segment(0, false, ACK, 1030 + (17u << 20), 10),
+		segment(0, false, ACK, 1000, 10),
+		segment(0, false, ACK, 1020, 10),
+		segment(0, false, ACK, 1030 + (17u << 20), 10),
 	};
 
 	(void)state;
@@ -113,18 +121,21 @@ static void test_gap_given_up(void **state)
 static void test_ends(void **state)
 {
 	const struct record fins[] = {
-		segment(0, false, ACK, 1000, 10), segment(0, false, FIN | ACK, 1010, 5), segment(0, true, FIN | ACK, 5000, 0),
-		segment(0, false, ACK, 1016, 0), segment(0, false, ACK, 1015, 7), /* behind the end: nothing */
-		segment(1, false, SYN, 7000, 0), segment(1, false, ACK, 7001, 3),
+		segment(0, false, ACK, 1000, 10),     segment(0, false, FIN | ACK, 1010, 5),
+		segment(0, true, FIN | ACK, 5000, 0), segment(0, false, ACK, 1016, 0),
+		segment(0, false, ACK, 1015, 7), /* behind the end: nothing */
+		segment(1, false, SYN, 7000, 0),      segment(1, false, ACK, 7001, 3),
 	};
 	const struct record rst[] = {
-		segment(0, false, ACK, 1000, 10), segment(0, true, RST, 5000, 0), segment(1, true, RST, 5000, 0),
+		segment(0, false, ACK, 1000, 10), segment(0, true, RST, 5000, 0),
+		segment(1, true, RST, 5000, 0),
 		segment(6.5, false, ACK, 1010, 4), /* the reset was not meant: after 5 s it is a new stream */
 	};
 	const struct record idle[] = { segment(0, false, ACK, 1000, 10), segment(121, false, ACK, 1010, 4) };
 	const struct record reuse[] = {
-		segment(0, false, SYN, 999, 0), segment(0, false, ACK, 1005, 5), segment(0, false, SYN, 999, 0),
-		segment(1, false, SYN, 99999, 0), segment(1, false, ACK, 100000, 8),
+		segment(0, false, SYN, 999, 0),	   segment(0, false, ACK, 1005, 5),
+		segment(0, false, SYN, 999, 0),	   segment(1, false, SYN, 99999, 0),
+		segment(1, false, ACK, 100000, 8),
 	};
 
 	(void)state;
@@ -132,10 +143,12 @@ static void test_ends(void **state)
 		    "2017/11/14 08:00:01 new stream " AB " started\n2017/11/14 08:00:01 " AB " 3\n");
 	CHECK(rst, T "new stream " AB " started\n" T AB " 10\n" T "new stream " BA " started\n"
 		   "2017/11/14 08:00:06 new stream " AB " started\n2017/11/14 08:00:06 " AB " 4\n");
-	CHECK(idle, T "new stream " AB " started\n" T AB " 10\n2017/11/14 08:02:01 new stream " AB " started\n"
-		    "2017/11/14 08:02:01 " AB " 4\n");
-	CHECK(reuse, T "new stream " AB " started\n2017/11/14 08:00:01 " AB " missing 5\n2017/11/14 08:00:01 " AB " 5\n"
-		     "2017/11/14 08:00:01 new stream " AB " started\n2017/11/14 08:00:01 " AB " 8\n");
+	CHECK(idle,
+	      T "new stream " AB " started\n" T AB " 10\n2017/11/14 08:02:01 new stream " AB " started\n"
+		"2017/11/14 08:02:01 " AB " 4\n");
+	CHECK(reuse, T "new stream " AB " started\n2017/11/14 08:00:01 " AB
+		       " missing 5\n2017/11/14 08:00:01 " AB " 5\n"
+		       "2017/11/14 08:00:01 new stream " AB " started\n2017/11/14 08:00:01 " AB " 8\n");
 }
 
 static void test_ipv6(void **state)
@@ -148,14 +161,16 @@ static void test_ipv6(void **state)
 	memset(record.dst_ip, 0, 16);
 	memcpy(record.src_ip, "\x20\x01\x0d\xb8", 4);
 	record.dst_ip[15] = 1;
-	check(&record, 1, T "new stream [2001:db8::]:80->[::1]:1234 started\n" T "[2001:db8::]:80->[::1]:1234 5\n");
+	check(&record, 1,
+	      T "new stream [2001:db8::]:80->[::1]:1234 started\n" T "[2001:db8::]:80->[::1]:1234 5\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_issue_lines), cmocka_unit_test(test_order), cmocka_unit_test(test_duplicates),
-		cmocka_unit_test(test_gap_given_up), cmocka_unit_test(test_ends), cmocka_unit_test(test_ipv6),
+		cmocka_unit_test(test_issue_lines), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_duplicates),  cmocka_unit_test(test_gap_given_up),
+		cmocka_unit_test(test_ends),	    cmocka_unit_test(test_ipv6),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
