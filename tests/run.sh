@@ -60,7 +60,8 @@ stage() {
 
 stage build ''
 stage build-asan 'unit sanitized' -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Db_lundef=false
-stage build-tsan 'threads' -Db_sanitize=thread -Dbuildtype=debugoptimized -Db_lundef=false
+# gcc warns that the thread sanitizer does not know fences: the doorbell's hands nothing over, it only decides on a wake-up.
+stage build-tsan 'threads' -Db_sanitize=thread -Dbuildtype=debugoptimized -Db_lundef=false -Dc_args=-Wno-tsan
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
