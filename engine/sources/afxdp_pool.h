@@ -48,6 +48,7 @@ struct afxdp_pool {
 	/* Const after afxdp_pool_init. */
 	uint8_t *area;           /* chunk_count * chunk_size bytes */
 	uint32_t chunk_size;     /* bytes; aligned mode: a power of two */
+	unsigned chunk_shift;    /* chunk_size's power of two, set by afxdp_pool_init; 0: none */
 	uint32_t chunk_count;
 	uint32_t share;          /* chunks held at most */
 	uint8_t *side;           /* side_count * side_stride bytes */
