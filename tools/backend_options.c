@@ -10,8 +10,8 @@ static int bad_value(const char *option, const char *value, const char *expected
 	return cli_usage("bad value '%s' for %s (%s)", value, option, expected);
 }
 
-static int take_number(const char *option, const char *value, uint32_t least, uint32_t most, const char *expected,
-		       uint32_t *number)
+static int take_number(const char *option, const char *value, uint32_t least, uint32_t most,
+		       const char *expected, uint32_t *number)
 {
 	char *end;
 	unsigned long long parsed = strtoull(value, &end, 10);

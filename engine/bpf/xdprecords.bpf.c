@@ -2,8 +2,8 @@
  * header bytes. Every packet goes on as it came (XDP_PASS).
  *
  * Plain is what decoders/decode_fast.h calls so, and a little more: Ethernet, up to two tags, IPv4 without
- * options or fragments, IPv6 without extension headers, TCP with the usual options, UDP that cannot be a tunnel,
- * ICMP; complete and well-formed. For those the record is decode_packet's, bit by bit
+ * options or fragments, IPv6 without extension headers, TCP with the usual options, UDP that cannot be a
+ * tunnel, ICMP; complete and well-formed. For those the record is decode_packet's, bit by bit
  * (tests/unit/xdprecords compares); all else is decided in user space, where the decoders are. */
 #include <linux/bpf.h>
 
@@ -352,8 +352,8 @@ INLINE enum outcome decode(struct packet *packet, struct record *record)
 
 /* --- sending ------------------------------------------------------------------------------------ */
 
-INLINE void send_headers(struct xdp_md *context, const struct packet *packet, void *ring, __u64 now, __u32 room,
-			 struct xdprecords_counters *count)
+INLINE void send_headers(struct xdp_md *context, const struct packet *packet, void *ring, __u64 now,
+			 __u32 room, struct xdprecords_counters *count)
 {
 	struct xdprecords_headers *headers = bpf_ringbuf_reserve(ring, sizeof *headers + room, 0);
 	__u32 length = packet->wire_length;

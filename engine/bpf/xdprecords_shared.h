@@ -7,10 +7,10 @@
 
 #define XDPRECORDS_PORTS 24   /* extra tunnel ports: decode_ports' fields, one behind the other */
 #define XDPRECORDS_BYTES 512  /* of a packet that is finished in user space: as if by this snap length */
-#define XDPRECORDS_LONG 2048  /* of one that is not TCP, UDP or ICMP over IP: its chain of headers may be long */
+#define XDPRECORDS_LONG 2048  /* of one that is not TCP, UDP or ICMP over IP: its headers may be many */
 
-/* A ring sample is a struct record (128 bytes), or this with XDPRECORDS_BYTES or XDPRECORDS_LONG bytes behind it,
- * told by its length. */
+/* A ring sample is a struct record (128 bytes), or this with XDPRECORDS_BYTES or XDPRECORDS_LONG bytes
+ * behind it, told by its length. */
 struct xdprecords_headers {
 	__u64 timestamp_ns;
 	__u32 wire_length;

@@ -1,9 +1,9 @@
 /* Frames from AF_XDP: out of the driver into user memory, before the kernel's stack sees them.
  *
  * One socket, UMEM and worker for each receive queue of the interface; one XDP program for all of them
- * (engine/bpf/afxdp.bpf.c), in front of it the filter, translated to eBPF. What the filter does not match, and
- * every packet of a queue that is not captured, goes on to the stack as if we were not there. What it does match
- * the host never sees: see afxdp_host.h for where that is refused.
+ * (engine/bpf/afxdp.bpf.c), in front of it the filter, translated to eBPF. What the filter does not match,
+ * and every packet of a queue that is not captured, goes on to the stack as if we were not there. What it
+ * does match the host never sees: see afxdp_host.h for where that is refused.
  *
  * The modes, best first: zero-copy (the NIC writes into the UMEM), native copy (the driver runs the program,
  * the kernel copies), generic (the stack runs the program on socket buffers). In auto mode each is tried in
@@ -48,8 +48,8 @@ struct afxdp_options {
 /* Opens the interface in the calling thread's network namespace, one source per queue, in sources, which has
  * room for AFXDP_QUEUES_MOST; *count: how many. options->ring_size: bytes of UMEM for each (0: 8192 chunks).
  * The program is attached when this returns, and passes everything until start.
- * Errors, each with a hint: -ENODEV, -ENETDOWN, -EPERM (also: needs steal), -EBUSY (a queue or the interface is
- * taken), -EOPNOTSUPP (the mode, the MTU, the offloads), -EINVAL (options, filter), -ENOMEM, -ENOBUFS. */
+ * Errors, each with a hint: -ENODEV, -ENETDOWN, -EPERM (also: needs steal), -EBUSY (a queue or the interface
+ * is taken), -EOPNOTSUPP (the mode, the MTU, the offloads), -EINVAL (options, filter), -ENOMEM, -ENOBUFS. */
 int afxdp_open(const char *interface, const struct afxdp_options *afxdp, const struct source_options *options,
 	       struct interface_table *table, struct source **sources, unsigned *count,
 	       struct source_report *report, struct error *error);

@@ -21,7 +21,8 @@ int afxdp_attach_bpf_error(struct error *error, int code, const char *what)
 static int load_filter(struct afxdp_attach *attach, const struct translate_program *program, bool fragments,
 		       struct error *error)
 {
-	/* kernel: all programs of an array must agree on type, frags and (6.17) attach type, which SEC("xdp") sets. */
+	/* kernel: all programs of an array must agree on type, frags and (6.17) attach type, which
+	 * SEC("xdp") sets. */
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .prog_flags = fragments ? BPF_F_XDP_HAS_FRAGS : 0,
 		    .expected_attach_type = BPF_XDP);
 
@@ -89,7 +90,8 @@ static int explain(const struct interfaces_entry *interface, int code, struct er
 	}
 }
 
-static int link_by(struct afxdp_attach *attach, const struct interfaces_entry *interface, uint32_t flags, int program)
+static int link_by(struct afxdp_attach *attach, const struct interfaces_entry *interface, uint32_t flags,
+		   int program)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
 
@@ -98,8 +100,8 @@ static int link_by(struct afxdp_attach *attach, const struct interfaces_entry *i
 	return attach->link >= 0 ? 0 : -errno;
 }
 
-int afxdp_attach_link(struct afxdp_attach *attach, const struct interfaces_entry *interface, enum afxdp_mode mode,
-		      int accept, struct error *error)
+int afxdp_attach_link(struct afxdp_attach *attach, const struct interfaces_entry *interface,
+		      enum afxdp_mode mode, int accept, struct error *error)
 {
 	int program = attach->filter >= 0 ? attach->filter : accept, result = -EOPNOTSUPP;
 

@@ -45,8 +45,8 @@ int afxdp_attach_filter(struct afxdp_attach *attach, const struct filter_program
 /* Attaches the filter, or without one accept, to the interface in the mode asked for (AUTO: native, else
  * generic; ZEROCOPY: native). Errors with a hint: -EBUSY (another program is there), -EOPNOTSUPP (the driver
  * has no XDP), -ERANGE (the MTU), -EPERM, -ENODEV. */
-int afxdp_attach_link(struct afxdp_attach *attach, const struct interfaces_entry *interface, enum afxdp_mode mode,
-		      int accept, struct error *error);
+int afxdp_attach_link(struct afxdp_attach *attach, const struct interfaces_entry *interface,
+		      enum afxdp_mode mode, int accept, struct error *error);
 
 /* Detaches: the interface is as it was. The rest stays for counters. */
 void afxdp_attach_detach(struct afxdp_attach *attach);

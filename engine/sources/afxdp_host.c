@@ -64,7 +64,8 @@ static void look_at_address(const struct nlmsghdr *message, struct question *que
 }
 
 /* Asks for a dump and shows each answer to look. 0 or -errno. */
-static int dump(uint16_t type, void (*look)(const struct nlmsghdr *, struct question *), struct question *question)
+static int dump(uint16_t type, void (*look)(const struct nlmsghdr *, struct question *),
+		struct question *question)
 {
 	struct {
 		struct nlmsghdr header;

@@ -364,7 +364,8 @@ static int hold_promiscuous(struct afxdp_group *group, struct error *error)
 	return 0;
 }
 
-static struct afxdp *make_source(struct afxdp_group *group, const struct afxdp_options *options, uint32_t queue)
+static struct afxdp *make_source(struct afxdp_group *group, const struct afxdp_options *options,
+				 uint32_t queue)
 {
 	struct afxdp *afxdp = calloc(1, sizeof *afxdp);
 	struct afxdp_pool *pool;
@@ -451,8 +452,8 @@ static void fill_report(struct source **sources, unsigned count, struct source_r
 	if (report == NULL)
 		return;
 	afxdp_ops.stats(sources[0], &stats);
-	snprintf(report->summary, sizeof report->summary, "Ethernet, AF_XDP %s, %u queue%s, %zu MiB each", stats.mode,
-		 count, count == 1 ? "" : "s", ((struct afxdp *)sources[0])->area_size >> 20);
+	snprintf(report->summary, sizeof report->summary, "Ethernet, AF_XDP %s, %u queue%s, %zu MiB each",
+		 stats.mode, count, count == 1 ? "" : "s", ((struct afxdp *)sources[0])->area_size >> 20);
 }
 
 /* What does not depend on the mode. */

@@ -8,6 +8,8 @@
 #include "engine/clock.h"
 #include "engine/uapi.h"
 
+#define AHEAD 6 /* descs: how far packets are asked for before they are read */
+
 /* What one call of afxdp_pool_rx has gathered. */
 struct burst {
 	struct frame *frames;
@@ -186,7 +188,8 @@ static unsigned descs_of(struct afxdp_pool *pool, uint32_t at, unsigned availabl
 }
 
 /* One frame out of its descs. False: no room for it. */
-static bool take_frame(struct afxdp_pool *pool, struct burst *burst, uint32_t at, unsigned descs, uint32_t length)
+static bool take_frame(struct afxdp_pool *pool, struct burst *burst, uint32_t at, unsigned descs,
+		       uint32_t length)
 {
 	const struct xdp_desc *head = xsk_ring_cons__rx_desc(&pool->rx, at);
 	uint8_t *data = pool->area + address_of(head);
@@ -268,8 +271,8 @@ unsigned afxdp_pool_rx(struct afxdp_pool *pool, struct frame *frames, unsigned m
 			available = more;
 			continue;
 		}
-		if (taken + descs < available) {
-			const struct xdp_desc *ahead = xsk_ring_cons__rx_desc(&pool->rx, start + taken + descs);
+		if (taken + AHEAD < available) {
+			const struct xdp_desc *ahead = xsk_ring_cons__rx_desc(&pool->rx, start + taken + AHEAD);
 
 			__builtin_prefetch(pool->area + address_of(ahead) - sizeof(struct afxdp_stamp));
 			__builtin_prefetch(pool->area + address_of(ahead) + 48);

@@ -78,7 +78,9 @@ static int features_on(int fd, const char *name, const char *const *list, struct
 	change->set.head = (struct ethtool_sfeatures){ .cmd = ETHTOOL_SFEATURES, .size = FEATURE_BLOCKS };
 	result = feature_count(fd, name, &count);
 	/* kernel: since 6.18 any length but 0 and the right one gives no names. */
-	names.head = (struct ethtool_gstrings){ .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES, .len = count };
+	names.head = (struct ethtool_gstrings){ .cmd = ETHTOOL_GSTRINGS,
+						 .string_set = ETH_SS_FEATURES,
+						 .len = count };
 	if (result == 0)
 		result = afxdp_host_ethtool(fd, name, &now);
 	if (result == 0)
@@ -113,8 +115,8 @@ static int apply(int fd, struct feature_change *change, bool on)
 
 /* --- the guard -------------------------------------------------------------------------------- */
 
-/* The child: nothing but async-signal-safe calls, for the parent may have threads. It waits for the end of the
- * pipe, whatever way the parent went. */
+/* The child: nothing but async-signal-safe calls, for the parent may have threads. It waits for the end of
+ * the pipe, whatever way the parent went. */
 static _Noreturn void guard(int pipe_end, int fd, struct feature_change *changes, unsigned count)
 {
 	char byte;

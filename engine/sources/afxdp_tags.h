@@ -18,8 +18,8 @@ struct afxdp_guard {
 	int child; /* process id */
 };
 
-/* Turns the offloads off, and starts the guard when one was on. -EOPNOTSUPP when one cannot be turned off. Notes
- * in *report what it cannot reach. *guard is { -1, 0 } before. */
+/* Turns the offloads off, and starts the guard when one was on. -EOPNOTSUPP when one cannot be turned off.
+ * Notes in *report what it cannot reach. *guard is { -1, 0 } before. */
 int afxdp_tags_keep(const struct interfaces_entry *interface, struct afxdp_guard *guard,
 		    struct source_report *report, struct error *error);
 

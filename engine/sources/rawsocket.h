@@ -20,8 +20,9 @@ struct rawsocket_options {
 };
 
 /* Opens one source on a device and adds the device to the table. options->ring_size is the socket's receive
- * buffer in bytes (0: 8 MiB; beyond net.core.rmem_max it needs CAP_NET_ADMIN). Packets flow from start() on. report: as in source.h.
- * Errors: -EPERM without CAP_NET_RAW, -ENODEV, -EINVAL for a filter or option that cannot be met, -ENETDOWN. */
+ * buffer in bytes (0: 8 MiB; beyond net.core.rmem_max it needs CAP_NET_ADMIN). Packets flow from start() on.
+ * report: as in source.h. Errors: -EPERM without CAP_NET_RAW, -ENODEV, -EINVAL for a filter or option that
+ * cannot be met, -ENETDOWN. */
 int rawsocket_open(const char *interface, const struct rawsocket_options *rawsocket,
 		   const struct source_options *options, struct interface_table *table, struct source **source,
 		   struct source_report *report, struct error *error);

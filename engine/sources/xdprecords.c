@@ -292,7 +292,8 @@ static int add_sources(struct group *group, struct source **sources, unsigned ma
 	return result;
 }
 
-static int check_options(const struct group *group, const struct xdprecords_options *records, struct error *error)
+static int check_options(const struct group *group, const struct xdprecords_options *records,
+			 struct error *error)
 {
 	const struct interfaces_entry *device = &group->device;
 
@@ -380,8 +381,8 @@ static uint32_t ring_size_of(uint64_t wanted)
 	return size;
 }
 
-static int prepare(struct group *group, const struct xdprecords_options *records, struct source_report *report,
-		   struct error *error)
+static int prepare(struct group *group, const struct xdprecords_options *records,
+		   struct source_report *report, struct error *error)
 {
 	struct interfaces_entry plain = group->device;
 	int result = check_options(group, records, error);

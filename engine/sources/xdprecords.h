@@ -11,7 +11,8 @@
  * Ledger, per CPU: seen = accepted packets = handed out + ring_full (a reserve that failed).
  *
  * Compared with afpacket: captured_length is the whole frame's (nothing is cut), STATUS_TAG_RESTORED is not
- * set (the tag is still in its place at XDP), STATUS_CHECKSUM_NOT_READY and STATUS_AGGREGATED cannot be known.
+ * set (the tag is still in its place at XDP), STATUS_CHECKSUM_NOT_READY and STATUS_AGGREGATED cannot be
+ * known.
  *
  * Owner threads: xdprecords_open, start and close the control thread, all else the worker of the source. */
 #ifndef WEIR_ENGINE_SOURCES_XDPRECORDS_H
@@ -30,11 +31,11 @@ struct xdprecords_options {
 	struct decode_ports ports; /* extra tunnel ports: their packets are decoded in user space */
 };
 
-/* Opens an interface, one source for each CPU that is online, in sources, which has room for max; *count: how
- * many. options->headers_only must be set: no sink needs bytes. options->ring_size: bytes of each ring (0: 4 MiB; rounded up to a power of two). The program is attached
- * when this returns, and counts nothing until start.
- * Errors, each with a hint: -ENODEV, -ENETDOWN, -EPERM, -EBUSY (another XDP program), -EOPNOTSUPP (mode, filter,
- * offloads), -EINVAL, -E2BIG (more CPUs than max), -ENOMEM. */
+/* Opens an interface, one source for each CPU that is online, in sources, which has room for max; *count:
+ * how many. options->headers_only must be set: no sink needs bytes. options->ring_size: bytes of each ring
+ * (0: 4 MiB; rounded up to a power of two). The program is attached when this returns, and counts nothing
+ * until start. Errors, each with a hint: -ENODEV, -ENETDOWN, -EPERM, -EBUSY (another XDP program),
+ * -EOPNOTSUPP (mode, filter, offloads), -EINVAL, -E2BIG (more CPUs than max), -ENOMEM. */
 int xdprecords_open(const char *interface, const struct xdprecords_options *records,
 		    const struct source_options *options, struct interface_table *table, struct source **sources,
 		    unsigned max, unsigned *count, struct source_report *report, struct error *error);

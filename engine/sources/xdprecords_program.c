@@ -123,7 +123,8 @@ void xdprecords_program_counters(const struct xdprecords_program *program, struc
 
 void xdprecords_program_set_clock(struct xdprecords_program *program)
 {
-	uint64_t before = clock_read_ns(program->clock), wall = clock_wall_ns(), after = clock_read_ns(program->clock);
+	uint64_t before = clock_read_ns(program->clock), wall = clock_wall_ns(),
+		 after = clock_read_ns(program->clock);
 
 	/* The program reads it as one word; any worker may write it, and any value is right. */
 	__atomic_store_n(&program->bpf->bss->clock_offset, wall - (before + (after - before) / 2), __ATOMIC_RELAXED);

@@ -1,7 +1,7 @@
 /* The xdp-records backend's BPF side: engine/bpf/xdprecords.bpf.c loaded, its rings and its clock.
  *
- * Owner: the control thread loads, attaches and closes; a source's worker binds, unbinds and reads the counters
- * of its own CPU, and any worker keeps the clock's offset. */
+ * Owner: the control thread loads, attaches and closes; a source's worker binds, unbinds and reads the
+ * counters of its own CPU, and any worker keeps the clock's offset. */
 #ifndef WEIR_ENGINE_SOURCES_XDPRECORDS_PROGRAM_H
 #define WEIR_ENGINE_SOURCES_XDPRECORDS_PROGRAM_H
 
@@ -15,7 +15,8 @@
 
 struct xdprecords_program;
 
-/* Loads the program for an interface. filter: NULL: all. fragments: see translate.h; false loads on any kernel. */
+/* Loads the program for an interface. filter: NULL: all. fragments: see translate.h; false loads on any
+ * kernel. */
 int xdprecords_program_load(const struct interfaces_entry *interface, const struct decode_ports *ports,
 			    const struct filter_program *filter, bool fragments,
 			    struct xdprecords_program **program, struct error *error);

@@ -23,7 +23,8 @@ static void give_back(struct xdprecords_ring *ring, uint64_t position)
 	__atomic_store_n(ring->consumer, position, __ATOMIC_RELEASE);
 }
 
-static void fill_frame(struct xdprecords_ring *ring, const uint8_t *sample, uint32_t length, struct frame *frame)
+static void fill_frame(struct xdprecords_ring *ring, const uint8_t *sample, uint32_t length,
+		       struct frame *frame)
 {
 	*frame = (struct frame){
 		.link_type = LINK_ETHERNET,

@@ -1,9 +1,9 @@
 /* Reads one BPF ring buffer out of its mapping, without a call per sample.
  *
- * The kernel's side (kernel/bpf/ringbuf.c): samples lie one behind the other, each with an 8-byte header whose
- * first word is the length and two flags; BUSY: still being written, DISCARD: to be skipped. producer counts the
- * bytes ever reserved, consumer the bytes ever given back; both run freely. The data pages are mapped twice in a
- * row, so that no sample ever wraps.
+ * The kernel's side (kernel/bpf/ringbuf.c): samples lie one behind the other, each with an 8-byte header
+ * whose first word is the length and two flags; BUSY: still being written, DISCARD: to be skipped. producer
+ * counts the bytes ever reserved, consumer the bytes ever given back; both run freely. The data pages are
+ * mapped twice in a row, so that no sample ever wraps.
  *
  * A span is what one call of xdprecords_ring_rx hands out. Spans may come back in any order; the kernel
  * gets its bytes back in the ring's order.
@@ -43,8 +43,8 @@ unsigned xdprecords_ring_rx(struct xdprecords_ring *ring, struct frame *frames, 
 
 void xdprecords_ring_release(struct xdprecords_ring *ring, uint32_t span);
 
-/* True when a sample is ready. Orders the look behind the last release (a full fence): the kernel wakes us only
- * for a sample at which it sees us standing. */
+/* True when a sample is ready. Orders the look behind the last release (a full fence): the kernel wakes us
+ * only for a sample at which it sees us standing. */
 bool xdprecords_ring_waiting(struct xdprecords_ring *ring);
 
 #endif

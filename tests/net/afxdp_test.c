@@ -298,7 +298,8 @@ static void counts_what_it_lost(void **state)
 	close_run(&run);
 }
 
-/* A writer that gives nothing back: half of the chunks, then the side pool, then the ring; and all comes back. */
+/* A writer that gives nothing back: half of the chunks, then the side pool, then the ring; and all comes
+ * back. */
 static void saved_packets(void **state)
 {
 	struct source_options options = default_options();
@@ -346,7 +347,8 @@ static void one_worker_for_each_queue(void **state)
 	uint64_t frames = 0;
 	int sender;
 
-	command("ip link add weir2 numrxqueues 2 numtxqueues 2 type veth peer name weir3 numrxqueues 2 numtxqueues 2 &&"
+	command("ip link add weir2 numrxqueues 2 numtxqueues 2 type veth peer name weir3 numrxqueues 2 "
+		"numtxqueues 2 &&"
 		"sysctl -qw net.ipv6.conf.weir2.disable_ipv6=1 net.ipv6.conf.weir3.disable_ipv6=1 &&"
 		"ip link set weir2 up && ip link set weir3 up");
 	sender = sender_open("weir3");
@@ -367,7 +369,9 @@ static void one_worker_for_each_queue(void **state)
 	close_run(&run);
 
 	/* One queue asked for: the other's packets go to the stack, and are counted. */
-	assert_int_equal(try_open(&run, "weir2", &(struct afxdp_options){ .queues = only, .queue_count = 1 }, &options), 0);
+	assert_int_equal(try_open(&run, "weir2",
+				  &(struct afxdp_options){ .queues = only, .queue_count = 1 }, &options),
+			 0);
 	assert_int_equal(run.count, 1);
 	assert_int_equal(run.sources[0]->ops->start(run.sources[0], NULL), 0);
 	send_sequence(sender, 0, 1000, 60, 53, 0);
@@ -450,7 +454,8 @@ static void refusals(void **state)
 
 	assert_int_equal(try_open(&run, "weir9", &(struct afxdp_options){ 0 }, &options), -ENODEV);
 	close_run(&run);
-	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ .queues = none, .queue_count = 1 }, &options),
+	assert_int_equal(try_open(&run, "weir0",
+				  &(struct afxdp_options){ .queues = none, .queue_count = 1 }, &options),
 			 -EINVAL);
 	close_run(&run);
 	options.direction = SOURCE_OUT;

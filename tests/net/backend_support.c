@@ -80,7 +80,8 @@ static void put16(uint8_t *at, uint32_t value)
 	at[1] = (uint8_t)value;
 }
 
-static uint32_t make_sequenced(uint8_t *bytes, uint32_t number, uint32_t length, uint16_t udp_port, uint16_t vlan)
+static uint32_t make_sequenced(uint8_t *bytes, uint32_t number, uint32_t length, uint16_t udp_port,
+			       uint16_t vlan)
 {
 	static const uint8_t macs[] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2 };
 	uint8_t *ip = bytes + 14;
@@ -105,7 +106,8 @@ static uint32_t make_sequenced(uint8_t *bytes, uint32_t number, uint32_t length,
 	return length;
 }
 
-void send_sequence(int sender, uint32_t first, uint32_t count, uint32_t length, uint16_t udp_port, uint16_t vlan)
+void send_sequence(int sender, uint32_t first, uint32_t count, uint32_t length, uint16_t udp_port,
+		   uint16_t vlan)
 {
 	static uint8_t bytes[32][9216];
 	struct mmsghdr messages[32] = { 0 };

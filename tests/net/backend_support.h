@@ -9,8 +9,9 @@
 #include "engine/interface.h"
 #include "engine/source.h"
 
-/* Leaves the host's network namespace for a new one with weir0 (captured on) and weir1 (sent on): a veth pair
- * with queues receive queues each, up, without IPv6 addresses. False, with the reason printed: not permitted. */
+/* Leaves the host's network namespace for a new one with weir0 (captured on) and weir1 (sent on): a veth
+ * pair with queues receive queues each, up, without IPv6 addresses. False, with the reason printed: not
+ * permitted. */
 bool backend_support_enter(unsigned queues);
 
 /* Runs a command; fails the test when it does not exit with 0. */
@@ -24,7 +25,8 @@ void send_packet(int sender, const uint8_t *bytes, uint32_t length);
 
 /* Sends UDP packets of length bytes (60 or more) with numbers first to first + count - 1, 32 to a system
  * call. udp_port: destination. vlan: VID of a tag in the bytes, 0: none. */
-void send_sequence(int sender, uint32_t first, uint32_t count, uint32_t length, uint16_t udp_port, uint16_t vlan);
+void send_sequence(int sender, uint32_t first, uint32_t count, uint32_t length, uint16_t udp_port,
+		   uint16_t vlan);
 
 struct walk {
 	struct source *source;

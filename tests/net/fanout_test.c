@@ -46,8 +46,8 @@ static void put_checksum(uint8_t *header)
 static uint32_t flow_packet(uint8_t *bytes, uint16_t flow, bool back)
 {
 	/* Addresses of nobody: a bridge between the devices floods them. */
-	static const uint8_t start[] = { 2, 0, 0, 0, 7, 1, 2, 0, 0, 0, 7, 2, 8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17,
-					 0, 0, 10, 0, 0, 1, 10, 0, 1, 1 };
+	static const uint8_t start[] = { 2,  0, 0, 0, 7, 1,  2,  0, 0, 0,  7, 2, 8, 0,  0x45, 0, 0,
+					 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0,    1, 1 };
 	uint16_t near = (uint16_t)(20000 + flow * 7), far = (uint16_t)(40000 + flow);
 
 	memset(bytes, 0, 60);

@@ -48,7 +48,8 @@ static void note(void *context, const struct frame *frame)
 		seen->last_ns = frame->timestamp_ns;
 }
 
-static struct source *open_source(unsigned batch, const struct source_options *options, struct interface_table **table)
+static struct source *open_source(unsigned batch, const struct source_options *options,
+				  struct interface_table **table)
 {
 	struct rawsocket_options rawsocket = { .batch = batch };
 	struct error error = { 0 };
@@ -72,7 +73,9 @@ static void capture(unsigned batch, uint32_t count, bool hold)
 	struct source_options options = default_options();
 	struct interface_table *table;
 	struct seen seen = { 0 };
-	struct walk walk = { .source = open_source(batch, &options, &table), .frame = note, .context = &seen, .hold = hold };
+	struct walk walk = {
+		.source = open_source(batch, &options, &table), .frame = note, .context = &seen, .hold = hold
+	};
 	struct source_stats stats;
 	uint64_t before = clock_wall_ns();
 	int sender = sender_open("weir1");
@@ -180,8 +183,9 @@ static void survives_a_deleted_interface(void **state)
 		"sysctl -qw net.ipv6.conf.weir2.disable_ipv6=1 net.ipv6.conf.weir3.disable_ipv6=1 && "
 		"ip link set weir2 up && ip link set weir3 up");
 	assert_int_equal(interface_table_create(&table, NULL), 0);
-	assert_int_equal(rawsocket_open("weir2", &(struct rawsocket_options){ 0 }, &options, table, &walk.source, NULL,
-					NULL), 0);
+	assert_int_equal(rawsocket_open("weir2", &(struct rawsocket_options){ 0 }, &options, table,
+					&walk.source, NULL, NULL),
+			 0);
 	assert_int_equal(walk.source->ops->start(walk.source, NULL), 0);
 	sender = sender_open("weir3");
 	send_sequence(sender, 0, 10, 60, 53, 0);

@@ -40,7 +40,8 @@ struct collected {
 	unsigned count;
 };
 
-static int try_open(struct run *run, const struct xdprecords_options *records, const struct source_options *options)
+static int try_open(struct run *run, const struct xdprecords_options *records,
+		    const struct source_options *options)
 {
 	struct source_options local = *options;
 
@@ -51,7 +52,8 @@ static int try_open(struct run *run, const struct xdprecords_options *records, c
 			       &run->error);
 }
 
-static void open_run(struct run *run, const struct xdprecords_options *records, const struct source_options *options)
+static void open_run(struct run *run, const struct xdprecords_options *records,
+		     const struct source_options *options)
 {
 	if (try_open(run, records, options) < 0)
 		fail_msg("%s (%s)", run->error.message, run->error.hint);
@@ -92,7 +94,8 @@ static void collect(void *context, const struct frame *frame)
 }
 
 /* All CPUs' rings; the sum of the frames, each balanced. */
-static uint64_t drain(struct run *run, struct collected *collected, struct source_stats *stats, uint64_t expected)
+static uint64_t drain(struct run *run, struct collected *collected, struct source_stats *stats,
+		      uint64_t expected)
 {
 	struct walk walks[CPUS];
 	uint64_t frames = 0;
@@ -153,8 +156,8 @@ static void records_and_the_stack(void **state)
 	close_run(&run);
 }
 
-
-/* The same packets through both: every field alike, but for time, captured length and what XDP cannot know. */
+/* The same packets through both: every field alike, but for time, captured length and what XDP cannot know.
+ */
 static void as_afpacket(void **state)
 {
 	static struct collected at_xdp, at_socket;

@@ -1,4 +1,5 @@
-/* The AF_XDP pool on plain memory: a model of the kernel fills rx rings and takes from fill rings, no root. */
+/* The AF_XDP pool on plain memory: a model of the kernel fills rx rings and takes from fill rings, no root.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

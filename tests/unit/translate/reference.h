@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Compiles for Ethernet on a dead handle. Returns the instructions written (at most BPF_MAXINSNS), 0 when the text
- * does not compile. */
+/* Compiles for Ethernet on a dead handle. Returns the instructions written (at most BPF_MAXINSNS), 0 when
+ * the text does not compile. */
 unsigned reference_compile(const char *text, bool optimize, struct sock_filter *code);
 
 /* libpcap's bpf_filter: the verdict. */

@@ -1,5 +1,5 @@
-/* The translated filter against libpcap's interpreter: what the kernel answers under BPF_PROG_TEST_RUN must be
- * what bpf_filter answers, for every filter and packet. Needs to load BPF programs: skipped without. */
+/* The translated filter against libpcap's interpreter: what the kernel answers under BPF_PROG_TEST_RUN must
+ * be what bpf_filter answers, for every filter and packet. Needs to load BPF programs: skipped without. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -227,8 +227,8 @@ static void stripped_sees_no_tag(void **state)
 	printf("%u stripped pairs\n", pairs);
 }
 
-/* The program for a packet socket (compiled on an activated handle: VLAN by ancillaries) says at XDP what the text
- * means on the bytes. */
+/* The program for a packet socket (compiled on an activated handle: VLAN by ancillaries) says at XDP what
+ * the text means on the bytes. */
 static void live_vlan_filters(void **state)
 {
 	static const char *const texts[] = { "vlan", "vlan 100", "vlan 200", "vlan 100 and ip", "vlan and tcp",
@@ -273,7 +273,8 @@ static void live_vlan_filters(void **state)
 static void vlan_ancillaries(void **state)
 {
 	uint8_t bytes[PACKET_MOST] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45 }, tagged[PACKET_MOST];
-	const struct sock_filter present[] = { BPF_STMT(BPF_LD | BPF_B | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT),
+	const struct sock_filter present[] = { BPF_STMT(BPF_LD | BPF_B | BPF_ABS,
+							SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT),
 					       BPF_STMT(BPF_RET | BPF_A, 0) };
 	const struct sock_filter tci[] = { BPF_STMT(BPF_LD | BPF_H | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG),
 					   BPF_STMT(BPF_RET | BPF_A, 0) };
@@ -410,7 +411,8 @@ static void ancillaries(void **state)
 
 static void refused(uint32_t field, const char *name)
 {
-	const struct sock_filter code[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, field), BPF_STMT(BPF_RET | BPF_A, 0) };
+	const struct sock_filter code[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, field),
+					    BPF_STMT(BPF_RET | BPF_A, 0) };
 	struct error error = { 0 };
 
 	assert_int_equal(load(code, 2, TRANSLATE_STRIPPED, false, &error), -EOPNOTSUPP);
@@ -422,9 +424,12 @@ static void refusals_by_name(void **state)
 	static struct sock_filter longest[BPF_MAXINSNS];
 	const struct sock_filter loop[] = { BPF_STMT(BPF_LD | BPF_IMM, 1), BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)-2),
 					    BPF_STMT(BPF_RET | BPF_A, 0) };
-	const struct sock_filter by_zero[] = { BPF_STMT(BPF_ALU | BPF_DIV | BPF_K, 0), BPF_STMT(BPF_RET | BPF_A, 0) };
-	const struct sock_filter far_shift[] = { BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 32), BPF_STMT(BPF_RET | BPF_A, 0) };
-	const struct sock_filter outside[] = { BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1), BPF_STMT(BPF_RET | BPF_A, 0) };
+	const struct sock_filter by_zero[] = { BPF_STMT(BPF_ALU | BPF_DIV | BPF_K, 0),
+					       BPF_STMT(BPF_RET | BPF_A, 0) };
+	const struct sock_filter far_shift[] = { BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 32),
+						 BPF_STMT(BPF_RET | BPF_A, 0) };
+	const struct sock_filter outside[] = { BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+					       BPF_STMT(BPF_RET | BPF_A, 0) };
 	const struct sock_filter endless[] = { BPF_STMT(BPF_LD | BPF_IMM, 1) };
 	const struct sock_filter memory[] = { BPF_STMT(BPF_ST, 16), BPF_STMT(BPF_RET | BPF_A, 0) };
 	struct error error = { 0 };
@@ -465,7 +470,8 @@ static void behind_the_first_fragment(void **state)
 	for (unsigned i = 0; i < sizeof bytes; i++)
 		bytes[i] = (uint8_t)(i * 7 + (i >> 8));
 	for (uint32_t at = 0; at < sizeof bytes + 8; at += at > 3000 && at < 4200 ? 1 : 61) {
-		const struct sock_filter direct[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at), BPF_STMT(BPF_RET | BPF_A, 0) };
+		const struct sock_filter direct[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at),
+						      BPF_STMT(BPF_RET | BPF_A, 0) };
 		const struct sock_filter indirect[] = { BPF_STMT(BPF_LDX | BPF_IMM, at),
 							BPF_STMT(BPF_LD | BPF_H | BPF_IND, 3),
 							BPF_STMT(BPF_RET | BPF_A, 0) };
