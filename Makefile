@@ -16,7 +16,7 @@ build:
 	@tests/build.sh $(BUILD)
 
 prove:
-	@tests/install.sh test
+	@tests/install.sh prove
 	@tests/prove/run.sh
 
 # Seconds for each target: make fuzz FUZZ=600

@@ -130,7 +130,6 @@ bool decode_tunnel(struct decode *d, enum tunnel_type type, bool has_id, uint32_
 	if (d->options->tunnel == DECODE_TUNNEL_OUTER && d->levels == 1 && d->record == d->described) {
 		d->in_fragment = reaches_out(d);
 		decode_level_done(d);
-		__builtin_memset(d->scratch, 0, sizeof *d->scratch);
 		d->record = d->scratch;
 	}
 	return true;
@@ -350,6 +349,7 @@ static __attribute__((noinline)) void decode_all(const struct decode_options *op
 	if (wire_length > DECODE_FRAME_BOUND)
 		wire_length = DECODE_FRAME_BOUND;
 
+	__builtin_memset(&scratch, 0, sizeof scratch);
 	__builtin_memset(&d, 0, sizeof d);
 	d.cursor = cursor_over(data, captured_length);
 	d.wire_end = wire_length;

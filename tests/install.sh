@@ -1,13 +1,14 @@
 #!/bin/sh
-# Installs what packages.txt lists and the machine lacks. Usage: install.sh run|test
-# run: the first part of the list (to build, and to show a capture); test: all of it.
+# Installs what packages.txt lists and the machine lacks. Usage: install.sh run|test|prove
+# run: the first part of the list (to build, and to show a capture); test: up to prove; prove: only the last part.
 set -eu
 cd "$(dirname "$0")/.."
 
 list() {
 	case "$1" in
 	run) sed '/^# --- tests/,$d' packages.txt ;;
-	*) cat packages.txt ;;
+	prove) sed '1,/^# --- prove/d' packages.txt ;;
+	*) sed '/^# --- prove/,$d' packages.txt ;;
 	esac | sed 's/#.*//' | tr -s ' \t' '\n' | grep -v '^$'
 }
 

@@ -1,0 +1,63 @@
+/* Every header's decoder: the file that has it, its name behind decode_, and the length up to which
+ * every frame length is proven one by one (some long ones besides: entries.c).
+ *
+ * FRAME holds the longest chain of fixed headers in common use: Ethernet with two tags, IPv6, TCP with
+ * all options. Where the frame begins does not matter to a header's decoder: it is proven at every
+ * position in every length, so any chain may lie before it.
+ */
+#ifndef FRAME
+#define FRAME 128
+#endif
+
+HEADER(ethernet, ethernet, FRAME)
+HEADER(ethernet, llc, FRAME)
+HEADER(ethernet, l2_control, FRAME)
+HEADER(tags, vlan, FRAME)
+HEADER(tags, tag_other, FRAME)
+HEADER(tags, pbb, FRAME)
+HEADER(tags, macsec, FRAME)
+HEADER(mpls, mpls, FRAME)
+HEADER(mpls, mpls_ip, FRAME)
+HEADER(mpls, mpls_udp, FRAME)
+HEADER(ppp, pppoe_discovery, FRAME)
+HEADER(ppp, pppoe, FRAME)
+HEADER(ppp, ppp, FRAME)
+HEADER(ppp, ppp_pppd, FRAME)
+HEADER(ppp, cisco_hdlc, FRAME)
+HEADER(cooked, sll, FRAME)
+HEADER(cooked, sll2, FRAME)
+HEADER_WITH(cooked, null, ANY_BOOL(), FRAME)
+HEADER(arp, arp, FRAME)
+HEADER(ipv4, ip, FRAME)
+HEADER(ipv4, ipv4, FRAME)
+HEADER(ipv6, ipv6, FRAME)
+HEADER(ipv6, ipv6_options, FRAME)
+HEADER(ipv6, ipv6_routing, FRAME)
+HEADER(ipv6, ipv6_fragment, FRAME)
+HEADER(ipv6, ipv6_mobility, FRAME)
+HEADER(ipv6, ah, FRAME)
+HEADER(ipv6, esp, FRAME)
+HEADER(tcp, tcp, FRAME)
+HEADER(udp, udp, FRAME)
+HEADER(udp, udplite, FRAME)
+HEADER(sctp, sctp, FRAME)
+HEADER(sctp, dccp, FRAME)
+HEADER(icmp, icmp, FRAME)
+HEADER(icmp, icmpv6, FRAME)
+HEADER(icmp, igmp, FRAME)
+HEADER(ip_protocol, l4_other, FRAME)
+HEADER(ip_protocol, ipip, FRAME)
+HEADER(ip_protocol, ethernet_ip, FRAME)
+HEADER(gre, gre, FRAME)
+HEADER(gre, erspan, FRAME)
+HEADER(gre, etherip, FRAME)
+HEADER(vxlan, vxlan, FRAME)
+HEADER(vxlan, vxlan_gpe, FRAME)
+HEADER(vxlan, geneve, FRAME)
+HEADER(gtpu, gtpu, FRAME)
+HEADER(l2tp, l2tp_udp, FRAME)
+HEADER(l2tp, l2tp_ip, FRAME)
+HEADER(teredo, teredo, FRAME)
+HEADER(teredo, ayiya, FRAME)
+HEADER(esp_udp, esp_udp, FRAME)
+HEADER(nsh, nsh, FRAME)

@@ -1,0 +1,57 @@
+#!/bin/bash
+# Shows that the proof is no formality: takes one bounds check out of each file, in a copy, and demands that the
+# proof of that file's headers fails: a take is made shorter than what is read of it, or the cursor checks less.
+set -u
+cd "$(dirname "$0")/../.."
+. tests/prove/eva.sh
+export FRAME=${FRAME:-24}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+# file:entry:sed expression
+while IFS='|' read -r file entry change; do
+	tree=$work/$file
+	mkdir -p "$tree/tests"
+	cp -r decoders "$tree/"
+	cp -r tests/prove "$tree/tests/"
+	sed -i "$change" "$tree/decoders/$file"
+	if cmp -s "decoders/$file" "$tree/decoders/$file"; then
+		echo "mutation $file: nothing was changed"; failed=1
+	elif ! parse "$tree" "$tree"; then
+		echo "mutation $file: cannot be read"; cat "$tree/parse.log"; failed=1
+	else
+		analyse "$entry" "$tree"
+		if grep -q 'mem_access\|out of bounds' "$tree/$entry.log"; then
+			echo "mutation $file: seen in $entry ($(grep -c 'eva:alarm' "$tree/$entry.log") alarms)"
+		else
+			echo "mutation $file: NOT seen in $entry"; failed=1
+		fi
+	fi
+	rm -rf "$tree"
+done <<'LIST'
+arp.c|arp|s/decode_take(d, 8,/decode_take(d, 1,/
+cooked.c|sll|s/decode_take(d, 16,/decode_take(d, 1,/
+cursor.h|udp|s/return cursor->end >= length &&.*/return cursor->at <= cursor->end;/
+decode_fast.h|packet|s/cursor_take(&p->cursor, 40)/cursor_take(\&p->cursor, 39)/
+checksum.c|tcp|s/cursor_take(&bytes, 8)/cursor_take(\&bytes, 7)/
+esp_udp.c|esp_udp|s/decode_take(d, 8,/decode_take(d, 1,/
+ethernet.c|ethernet|s/decode_take(d, 14,/decode_take(d, 13,/
+gre.c|erspan|s/decode_take(d, 8,/decode_take(d, 3,/
+gtpu.c|gtpu|s/decode_take(d, 8,/decode_take(d, 7,/
+icmp.c|icmp|s/decode_take(d, 8,/decode_take(d, 7,/
+ipv4.c|ipv4|s/decode_take(d, 20,/decode_take(d, 19,/
+ipv6.c|ipv6|s/decode_take(d, 40,/decode_take(d, 39,/
+l2tp.c|l2tp_udp|s/decode_take(d, 6,/decode_take(d, 5,/
+mpls.c|mpls|s/decode_take(d, 4,/decode_take(d, 2,/
+nsh.c|nsh|s/decode_take(d, 8,/decode_take(d, 6,/
+ppp.c|pppoe|s/decode_take(d, 6,/decode_take(d, 5,/
+sctp.c|dccp|s/decode_take(d, 12,/decode_take(d, 8,/
+tags.c|pbb|s/decode_take(d, 18,/decode_take(d, 17,/
+tcp.c|tcp|s/decode_take(d, 20,/decode_take(d, 15,/
+teredo.c|ayiya|s/decode_take(d, 8,/decode_take(d, 3,/
+udp.c|udp|s/decode_take(d, 8,/decode_take(d, 7,/
+vxlan.c|geneve|s/decode_take(d, 8,/decode_take(d, 6,/
+LIST
+[ $failed = 0 ] && echo "mutations: every one was seen"
+exit $failed
