@@ -4,15 +4,18 @@ headers() {
 	sed -n 's/^HEADER\(_WITH\)\?([a-z0-9_]*, \([a-z0-9_]*\),.*/\2/p' tests/prove/headers.h
 }
 
-# $1: the tree that has decoders/ and tests/prove/; $2: a directory for the results. Reads and links the sources once.
+# $1: the tree that has decoders/ and tests/prove/; $2: a directory for the results; $3: the only entry that is wanted. Reads and links the sources once.
 parse() {
 	local options="-machdep gcc_x86_64 -c11" flags="-I. -include tests/prove/analyser.h"
 
 	[ -z "${FRAME:-}" ] || flags="$flags -DFRAME=$FRAME"
 	(
 		cd "$1" || exit 1
-		frama-c $options -cpp-extra-args="$flags" decoders/*.c tests/prove/entries.c -save "$2/entries.sav" &&
-		frama-c $options -cpp-extra-args="$flags" decoders/decode.c tests/prove/whole.c -save "$2/whole.sav"
+		[ "${3:-}" = packet ] ||
+			frama-c $options -cpp-extra-args="$flags" decoders/*.c tests/prove/entries.c -save "$2/entries.sav" ||
+			exit 1
+		[ "${3:-packet}" != packet ] ||
+			frama-c $options -cpp-extra-args="$flags" decoders/decode.c tests/prove/whole.c -save "$2/whole.sav"
 	) >"$2/parse.log" 2>&1 && ! grep -i -A3 'warning\|user error' "$2/parse.log"
 }
 
