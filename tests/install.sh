@@ -1,14 +1,15 @@
 #!/bin/sh
-# Installs what packages.txt lists and the machine lacks. Usage: install.sh run|test|prove
-# run: the first part of the list (to build, and to show a capture); test: up to prove; prove: only the last part.
+# Installs what packages.txt lists and the machine lacks. Usage: install.sh run|test|bench|prove
+# run: the first part of the list (to build, and to show a capture); test: that and what the tests need; bench and
+# prove: their own part alone.
 set -eu
 cd "$(dirname "$0")/.."
 
 list() {
 	case "$1" in
 	run) sed '/^# --- tests/,$d' packages.txt ;;
-	prove) sed '1,/^# --- prove/d' packages.txt ;;
-	*) sed '/^# --- prove/,$d' packages.txt ;;
+	bench | prove) awk -v part="$1" '/^# ---/ { inside = $3 == part } inside' packages.txt ;;
+	*) sed '/^# --- bench/,$d' packages.txt ;;
 	esac | sed 's/#.*//' | tr -s ' \t' '\n' | grep -v '^$'
 }
 

@@ -33,7 +33,8 @@ struct option_row {
 static const struct option_row rows[] = {
 	{ 'i', "interface", "IF", RUN_CAPTURE, "capture on IF; may be repeated; any: all (default: the first that is up)" },
 	{ 'D', "list-interfaces", NULL, RUN_CAPTURE, "list the interfaces and exit" },
-	{ 'w', "write", "OUT", BOTH, "write to OUT, by extension (.pcapng .pcap .ndjson .csv .weir) or prefix (ndjson:-); may be repeated" },
+	{ 'w', "write", "OUT", BOTH, "write to OUT, by extension (.pcapng .pcap .ndjson .csv .weir .arrow), prefix (ndjson:-, flows:x.csv) or scheme "
+	  "(clickhouse:// kafka:// tcp:// unix: ipfix://); may be repeated" },
 	{ OPT_FORMAT, "format", "F", BOTH, "on stdout: text, addresses, line, ip, tcp, arp, brief, ndjson, csv, streams" },
 	{ OPT_STREAM_PAYLOAD, "stream-payload", "DIR", BOTH, "with streams: each direction's bytes into a file in DIR" },
 	{ OPT_SPOOL, "spool", "DIR", BOTH, "keep in DIR what a network output cannot take, and send it later" },
