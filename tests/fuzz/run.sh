@@ -37,7 +37,7 @@ for target in $targets; do
 	vectors=tests/fuzz/vectors/$target
 	[ -d "$vectors" ] || vectors=
 	"$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len="${MAX_LEN:-$longest}" \
-		-dict=tests/fuzz/$target.dict -artifact_prefix="$build/crash-$target-" -print_final_stats=1 \
+		-dict=tests/fuzz/$target.dict -artifact_prefix="$build/crash-$target-" -print_final_stats=1 -report_slow_units=60 -timeout=120 \
 		-use_value_profile=0 -verbosity=1 "$found" "$build/tests/fuzz/corpus/$target" $vectors \
 		>"$build/$target.log" 2>&1 || failed=1
 	executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$target.log")
