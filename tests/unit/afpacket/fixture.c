@@ -73,10 +73,20 @@ void fixture_run(const char *format, ...)
 	}
 }
 
+void fixture_await_up(const char *interface)
+{
+	/* kernel: linkwatch puts a device's queue in place some time after `ip link set up`; what is sent before is
+	 * dropped in silence. It sets the state first and the queue right after. */
+	fixture_run("for try in $(seq 500); do ip link show %s | grep -q 'state UP' && break; sleep 0.01; done; sleep 0.05",
+		    interface);
+}
+
 void fixture_veth(const char *left, const char *right)
 {
 	fixture_run("ip link add %s type veth peer name %s", left, right);
 	fixture_run("ip link set %s up && ip link set %s up", left, right);
+	fixture_await_up(left);
+	fixture_await_up(right);
 }
 
 int fixture_sender(void)

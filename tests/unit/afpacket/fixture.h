@@ -24,6 +24,9 @@ void fixture_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A veth pair, both ends up in this namespace, without IPv6 chatter. */
 void fixture_veth(const char *left, const char *right);
 
+/* Waits until the interface really takes packets. */
+void fixture_await_up(const char *interface);
+
 /* An unbound raw socket and sending over an interface. send fails the test when it cannot. */
 int fixture_sender(void);
 void fixture_send(int fd, const char *interface, const void *frame, size_t length);

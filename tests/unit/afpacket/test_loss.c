@@ -76,6 +76,8 @@ static void comes_back(unsigned workers, bool deleted)
 		fixture_veth("wa", "wb");
 	} else {
 		fixture_run("ip link set wa up");
+		fixture_await_up("wa");
+		fixture_await_up("wb");
 	}
 	while (!all_reopened(&capture, &done))
 		usleep(1000);
