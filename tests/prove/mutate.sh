@@ -22,7 +22,7 @@ while IFS='|' read -r file entry change; do
 		echo "mutation $file: cannot be read"; cat "$tree/parse.log"; failed=1
 	else
 		analyse "$entry" "$tree"
-		if grep -q 'mem_access\|out of bounds' "$tree/$entry.log"; then
+		if grep -q "out of bounds\\|precondition 'valid_" "$tree/$entry.log"; then
 			echo "mutation $file: seen in $entry ($(grep -c 'eva:alarm' "$tree/$entry.log") alarms)"
 		else
 			echo "mutation $file: NOT seen in $entry"; failed=1
