@@ -34,6 +34,7 @@ arp.c|arp|s/decode_take(d, 8,/decode_take(d, 1,/
 cooked.c|sll|s/decode_take(d, 16,/decode_take(d, 1,/
 cursor.h|udp|s/return cursor->end >= length &&.*/return cursor->at <= cursor->end;/
 checksum.c|tcp|s/cursor_take(&bytes, 8)/cursor_take(\&bytes, 7)/
+decode.c|esp|s,trace->count >= DECODE_TRACE_LAYERS,trace->count > DECODE_TRACE_LAYERS,
 esp_udp.c|esp_udp|s/decode_take(d, 8,/decode_take(d, 1,/
 ethernet.c|ethernet|s/decode_take(d, 14,/decode_take(d, 13,/
 gre.c|erspan|s/decode_take(d, 8,/decode_take(d, 3,/
