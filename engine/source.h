@@ -132,7 +132,8 @@ struct source {
 	bool live;              /* timestamps follow the wall clock, and what is not read in time may be lost */
 	bool (*progress)(struct source *source, uint64_t *done, uint64_t *total); /* bytes, any thread; NULL: unknown */
 	struct error error;     /* why rx_burst or reopen failed (worker writes, read after it ended) */
-	struct error warning;   /* something that a person should know (a cut-off file); code 0: none */
+	struct error warning;   /* something that a person should know; code 0: none. Not live and -ENODATA (cut off) or
+				   -EBADMSG (corrupted): the run's exit status is 1, with all before it written */
 };
 
 /* Which packets by their direction, -Q. */

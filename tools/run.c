@@ -247,22 +247,32 @@ static int write_stats_json(const char *path, const struct ledger *ledger)
 	return 0;
 }
 
+/* A file that was cut off or made no sense from some point on: what came before was read and written whole. */
+static bool ended_in_damage(const struct source *source)
+{
+	return !source->live && (source->warning.code == -ENODATA || source->warning.code == -EBADMSG);
+}
+
 /* What is left to say when the engine has ended. */
 static int conclude(struct run *run, struct engine *engine)
 {
 	const struct run_options *options = run->options;
 	struct error error = { 0 };
 	struct ledger ledger;
+	uint64_t written;
+	bool damaged = false;
 	int status = 0;
 
 	for (unsigned i = 0; i < run->source_count; i++) {
 		if (run->sources[i]->warning.code != 0)
 			cli_fail(&run->sources[i]->warning);
+		damaged |= ended_in_damage(run->sources[i]);
 	}
 	if (engine_result(engine, &error) < 0)
 		status = cli_fail(&error);
 	if (engine_ledger(engine, &ledger) < 0)
 		return EXIT_FAILED;
+	written = ledger.written;
 	if (options->count_only)
 		printf("%" PRIu64 " packets\n", ledger.written);
 	if (!run->silent_ledger || ledger.lost > 0 || options->verbose || status != 0) {
@@ -275,6 +285,9 @@ static int conclude(struct run *run, struct engine *engine)
 		status = EXIT_FAILED;
 	ledger_close(&ledger);
 	if (fflush(stdout) != 0)
+		status = EXIT_FAILED;
+	/* With -c N the reader may have come further than what was asked for, or not: that is no reason to fail. */
+	if (damaged && (options->packet_limit == 0 || written < options->packet_limit))
 		status = EXIT_FAILED;
 	return status;
 }

@@ -206,7 +206,7 @@ static bool map_interface(struct recordfile *file, uint16_t index, uint16_t *map
 			return false;
 		}
 		file->unknown_added = true;
-		error_set(&file->source.warning, -ENODATA,
+		error_set(&file->source.warning, -ENXIO,
 			  "%s: some interfaces are not described in its header", file->input->name);
 		error_hint(&file->source.warning, "their records are shown with interface \"unknown\"");
 	}

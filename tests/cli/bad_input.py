@@ -73,11 +73,27 @@ with tempfile.TemporaryDirectory() as directory:
     expect(1, 'cannot open', 'read', 'good.pcap', '-w', 'nowhere/x.pcapng')
     expect(1, 'No space left', 'read', 'good.pcap', '-w', 'ndjson:/dev/full', lines=0)
 
-    # A cut-off file gives what it holds, and a warning.
+    # A damaged file gives what it holds, a line that says where it ends, status 1, and outputs that are whole.
     done = run('read', '-c', 'cut.pcap')
     check('cut-off count', done.stdout == b'99 packets\n', done.stdout)
     check('cut-off warning', b'cut off' in done.stderr, done.stderr)
-    check('cut-off status', done.returncode == 0, done.returncode)
+    check('cut-off status', done.returncode == 1, done.returncode)
+    check('cut-off lines', done.stderr.count(b'\n') == 1, done.stderr)
+    corrupted = bytearray(pcap([udp] * 100))
+    corrupted[24 + 50 * (16 + len(udp)) + 8:24 + 50 * (16 + len(udp)) + 12] = b'\xff\xff\xff\x7f'
+    open('corrupted.pcap', 'wb').write(corrupted)
+    for damaged, left in ('cut', b'99'), ('corrupted', b'50'):
+        done = run('read', damaged + '.pcap', '-w', damaged + '.pcapng', '-w', damaged + '.weir', '-w', damaged + '.ndjson')
+        check(damaged + ' status', done.returncode == 1, done.returncode)
+        for output in '.pcapng', '.weir':
+            again = run('read', '-c', damaged + output)
+            check(damaged + output + ' is whole', again.returncode == 0 and again.stdout == left + b' packets\n', again)
+        lines = open(damaged + '.ndjson', 'rb').read()
+        check(damaged + ' lines', lines.count(b'\n') == int(left) and lines.endswith(b'\n'), lines[-100:])
+    # Standard input is a file, too; what was asked for and read is whole.
+    done = subprocess.run([weir, 'read', '-c', '-'], input=open('cut.pcap', 'rb').read(), capture_output=True)
+    check('cut-off standard input', done.returncode == 1 and done.stdout == b'99 packets\n', done)
+    check('read only in part', run('read', '-c', '5', 'cut.pcap').returncode == 0)
 
     # A failed run leaves no file that looks whole.
     for output in 'x.pcapng', 'x.weir', 'x.ndjson':

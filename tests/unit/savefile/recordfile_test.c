@@ -141,7 +141,7 @@ static void test_records_hostile(void **state)
 	assert_int_equal(record.interface, reading.got[1].frame.interface);
 	assert_true(record.interface < interface_table_count(reading.table));
 	assert_string_equal(interface_of(&reading, 1)->name, "unknown");
-	assert_int_equal(reading.warning.code, -ENODATA);
+	assert_int_equal(reading.warning.code, -ENXIO);
 	reading_free(&reading);
 	capfile_free(&file);
 }
