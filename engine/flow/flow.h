@@ -75,6 +75,7 @@ struct flow_state {
 	uint8_t tunnel_type, tunnel_depth, ip_tos;
 	uint8_t state; /* FLOW_* */
 	uint16_t interface;
+	uint64_t unused;
 };
 _Static_assert(sizeof(struct flow_state) == 192, "three cache lines");
 

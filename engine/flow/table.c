@@ -111,7 +111,7 @@ static bool index_grow(struct flow_table *table)
 	for (uint32_t i = 0; i < table->touched; i++) {
 		struct flow_entry *entry = flow_table_entry(table, i);
 
-		if (entry->used)
+		if (flow_entry_used(entry))
 			index_put(index, size - 1, flow_table_hash(table, &entry->key), i);
 	}
 	munmap(table->index, ((size_t)table->index_mask + 1) * sizeof *index);
@@ -129,7 +129,7 @@ struct flow_entry *flow_table_insert(struct flow_table *table, const struct flow
 		return NULL;
 	if (table->free_head) {
 		number = table->free_head - 1;
-		table->free_head = flow_table_entry(table, number)->next_free;
+		table->free_head = (uint32_t)flow_table_entry(table, number)->next_free;
 	} else if (table->touched < table->limit) {
 		number = table->touched++;
 	} else {
@@ -138,7 +138,6 @@ struct flow_entry *flow_table_insert(struct flow_table *table, const struct flow
 	entry = flow_table_entry(table, number);
 	memset(entry, 0, table->entry_size);
 	entry->key = *key;
-	entry->used = 1;
 	index_put(table->index, table->index_mask, hash, number);
 	if (++table->count > table->most)
 		table->most = table->count;
@@ -177,7 +176,7 @@ void flow_table_remove(struct flow_table *table, struct flow_entry *entry)
 	while (slot_number(table->index[at]) != number)
 		at = (at + 1) & table->index_mask;
 	index_remove(table, at);
-	entry->used = 0;
+	entry->key.version = 0;
 	entry->next_free = table->free_head;
 	table->free_head = number + 1;
 	table->count--;
@@ -191,7 +190,7 @@ struct flow_entry *flow_table_oldest(struct flow_table *table)
 		struct flow_entry *entry = flow_table_entry(table, table->hand);
 
 		table->hand = table->hand + 1 < table->touched ? table->hand + 1 : 0;
-		if (!entry->used)
+		if (!flow_entry_used(entry))
 			continue;
 		looks++;
 		if (!oldest || entry->last_ns < oldest->last_ns)
@@ -209,7 +208,7 @@ void flow_table_walk(struct flow_table *table, uint32_t count,
 		struct flow_entry *entry = flow_table_entry(table, table->hand);
 
 		table->hand = table->hand + 1 < table->touched ? table->hand + 1 : 0;
-		if (entry->used)
+		if (flow_entry_used(entry))
 			visit(context, entry);
 	}
 }

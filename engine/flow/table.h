@@ -20,11 +20,18 @@
 
 /* The head of every entry. */
 struct flow_entry {
-	struct flow_key key;
-	uint64_t last_ns; /* the owner keeps it: the last packet's time */
-	uint32_t used;    /* 0: free */
-	uint32_t next_free;
+	struct flow_key key; /* version 0: the entry is free */
+	union {
+		uint64_t last_ns;   /* the owner keeps it: the last packet's time */
+		uint64_t next_free; /* of a free entry: number + 1 of the next, 0: none */
+	};
 };
+_Static_assert(sizeof(struct flow_entry) == 56, "leaves a word of the first cache line to the owner");
+
+static inline bool flow_entry_used(const struct flow_entry *entry)
+{
+	return entry->key.version != 0;
+}
 
 struct flow_table {
 	uint64_t secret[2];
@@ -71,7 +78,7 @@ void flow_table_prefetch_entry(const struct flow_table *table, uint64_t hash);
 /* The entry of the key, or NULL. */
 struct flow_entry *flow_table_find(const struct flow_table *table, const struct flow_key *key, uint64_t hash);
 
-/* A new entry: zeroed but for its key and used. The key must not be there. NULL: the table is full (see
+/* A new entry: zeroed but for its key. The key must not be there. NULL: the table is full (see
  * flow_table_oldest), or there was no memory for the index. */
 struct flow_entry *flow_table_insert(struct flow_table *table, const struct flow_key *key, uint64_t hash);
 

@@ -27,11 +27,10 @@ enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSED };
 struct connection {
 	struct flow_entry entry;
 	struct assembly directions[2]; /* by flow_key's order: from low, from high */
-	uint32_t state;
 	struct stream_file files[2];
-	uint8_t padding[56];
+	uint32_t state;
 };
-_Static_assert(sizeof(struct connection) == 192, "three cache lines");
+_Static_assert(sizeof(struct connection) == 128, "two cache lines");
 
 struct streams_sink {
 	struct file_sink file;
