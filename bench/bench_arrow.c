@@ -4,7 +4,8 @@
  *	encode mixed the same with every predicate met both ways, from two queues in turn
  *	encode text  addresses as text
  *	file         the sink, into a file in DIRECTORY (default /dev/shm), on one core
- *	engine       the whole way: RAM-resident blocks, worker, queue, writer, sink, file
+ *	engine       the whole way: RAM-resident blocks, worker on the last CPU, queue, writer on the first with
+ *	             what the kernel does of its writes, sink, file
  *	copy         as many bytes written to such a file, and nothing else
  *
  * Millions of records a second.
@@ -105,7 +106,8 @@ static double file(const char *spec, const struct record **pointers, uint64_t pa
 
 static double engine(const char *spec, uint64_t packets)
 {
-	const struct engine_config config = { 0 };
+	const int last = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
+	const struct engine_config config = { .pin_cpus = &last, .pin_count = 1 };
 	struct interface interface = { .name = "memory", .link_type = LINK_ETHERNET };
 	struct blocks_options options = { .mix = "udp,tcp",
 					  .size = "60",

@@ -9,7 +9,7 @@
 
 #include "engine/sinks/sinks.h"
 
-#define ARROW_ROWS 65536u
+#define ARROW_ROWS 16384u
 
 sink_opener arrow_open, arrows_open, arrow_text_open, arrows_text_open;
 
