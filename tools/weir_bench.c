@@ -15,7 +15,7 @@
 
 enum {
 	OPT_QUICK = 256, OPT_FULL, OPT_REPORT, OPT_JSON, OPT_AGAINST, OPT_SIZES, OPT_BACKENDS, OPT_SECONDS,
-	OPT_RUNS, OPT_STEAL, OPT_CONTESTANT, OPT_STATS_JSON,
+	OPT_RUNS, OPT_STEAL, OPT_CONTESTANT, OPT_STATS_JSON, OPT_WORKERS, OPT_XDP_MODE,
 };
 
 static const struct option long_options[] = {
@@ -32,6 +32,8 @@ static const struct option long_options[] = {
 	{ "steal", no_argument, NULL, OPT_STEAL },
 	{ "contestant", required_argument, NULL, OPT_CONTESTANT },
 	{ "stats-json", required_argument, NULL, OPT_STATS_JSON },
+	{ "workers", required_argument, NULL, OPT_WORKERS },
+	{ "xdp-mode", required_argument, NULL, OPT_XDP_MODE },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -45,17 +47,19 @@ static const char help[] =
 	"      --report DIR         write index.html and bench.json there\n"
 	"      --json FILE          write the raw figures there (- is stdout)\n"
 	"      --against P,...      and these peers, where installed: tcpdump, dumpcap, netsniff-ng\n"
-	"      --backends B,...     only these: bare walk, libpcap, rawsocket, afpacket, afxdp, xdp-records\n"
+	"      --backends B,...     only these: bare walk, libpcap, rawsocket, afpacket, descs, afxdp,\n"
+	"                           xdp-records\n"
 	"      --sizes N,...        frame sizes without FCS, or imix (default 60)\n"
+	"      --workers N,...      with so many workers (default 1); AF_XDP: queues\n"
 	"      --seconds S          of each run\n"
 	"      --runs N             of each figure, 1 to 16\n"
 	"  -i, --interface IF       measure on live traffic of IF, sent by a generator of yours\n"
 	"      --steal              with -i: AF_XDP too, which takes the traffic from the host\n"
-	"      --contestant walk|libpcap -i IF --stats-json FILE\n"
-	"                           be one of the bench's own loops\n";
+	"      --contestant walk|libpcap|descs -i IF --stats-json FILE [--xdp-mode MODE]\n"
+	"                           be one of the bench's own loops; descs: native, generic or zerocopy\n";
 
 struct contestant_arguments {
-	const char *name, *stats;
+	const char *name, *mode, *stats;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -81,6 +85,11 @@ static bool take_option(struct bench_options *options, struct contestant_argumen
 	case OPT_SIZES: options->sizes = optarg; break;
 	case OPT_BACKENDS: options->backends = optarg; break;
 	case OPT_STEAL: options->steal = true; break;
+	case OPT_WORKERS: options->workers = optarg; break;
+	case OPT_XDP_MODE:
+		contestant->mode = optarg;
+		good = strcmp(optarg, "native") == 0 || strcmp(optarg, "generic") == 0 || strcmp(optarg, "zerocopy") == 0;
+		break;
 	case OPT_CONTESTANT: contestant->name = optarg; break;
 	case OPT_STATS_JSON: contestant->stats = optarg; break;
 	case OPT_SECONDS:
@@ -141,7 +150,7 @@ static int parse_arguments(int argc, char **argv, struct bench_options *options,
 	return 0;
 }
 
-/* The first allowed CPU captures, the last sends. */
+/* The first allowed CPUs capture, the last send. */
 static int choose_cpus(struct bench *bench)
 {
 	cpu_set_t allowed;
@@ -154,6 +163,10 @@ static int choose_cpus(struct bench *bench)
 		if (bench->capture_cpu < 0)
 			bench->capture_cpu = cpu;
 		bench->sender_cpu = cpu;
+		/* Of more than there is room for, the last place is the last CPU's. */
+		if (bench->cpu_count < BENCH_WORKERS_MAX)
+			bench->cpu_count++;
+		bench->cpus[bench->cpu_count - 1] = cpu;
 	}
 	return bench->capture_cpu == bench->sender_cpu ? -EINVAL : 0;
 }
@@ -255,7 +268,7 @@ int weir_bench(int argc, char **argv)
 	if (status != 0)
 		return status;
 	if (contestant.name != NULL)
-		return bench_contestant(contestant.name, bench.options.interface, contestant.stats);
+		return bench_contestant(contestant.name, bench.options.interface, contestant.mode, contestant.stats);
 	if (bench.options.interface != NULL && if_nametoindex(bench.options.interface) == 0) {
 		error_set(&error, -ENODEV, "no interface '%s'", bench.options.interface);
 		error_hint(&error, "weir capture -D lists them");
@@ -275,5 +288,5 @@ int weir_bench(int argc, char **argv)
 	}
 	if (plan_rows(&bench, &error) != 0)
 		return cli_fail(&error);
-	return stage_run(inside, &bench, bench.options.interface == NULL);
+	return stage_run(inside, &bench, bench.options.interface == NULL ? bench.workers_most : 0);
 }

@@ -6,10 +6,10 @@
  * lives in a network, mount and process namespace of its own, so that even a SIGKILL leaves nothing
  * behind: with the first process gone the kernel ends the others and removes the interfaces and files.
  *
- * Files: weir_bench.c options and course; _stage the namespaces; _plan the rows; _process one
- * measured process; _cell one run; _run the phases; _proc, _stats and _rules arithmetic on text and
- * numbers (unit-tested); _count what was written; _loops the bare loops; _machine, _table, _json, _html the
- * report. Thread owner: one thread throughout.
+ * Files: weir_bench.c options and course; _stage the namespaces; _contestants who there is, _plan the rows;
+ * _process one measured process; _cell one run; _run the phases; _proc, _stats, _rules and _ratios arithmetic
+ * on text and numbers (unit-tested); _count what was written; _loops and _descs the bare loops; _machine, _table,
+ * _json, _html the report. Thread owner: one thread throughout.
  */
 #ifndef WEIR_TOOLS_WEIR_BENCH_H
 #define WEIR_TOOLS_WEIR_BENCH_H
@@ -25,7 +25,8 @@
 int weir_bench(int argc, char **argv);
 
 #define BENCH_RUNS_MAX 16
-#define BENCH_ROWS_MAX 96
+#define BENCH_ROWS_MAX 512
+#define BENCH_WORKERS_MAX 64
 #define BENCH_ARGUMENTS 24
 #define BENCH_LOSS_ALLOWED 1e-5
 #define SENDER_MARGIN 1.5 /* the sender's fastest over the rate of a figure that counts */
@@ -86,23 +87,46 @@ struct disturbance disturbance_of(const struct cpu_ticks *all, double ticks_a_se
 				  double known_cpu_seconds);
 bool is_disturbed(const struct disturbance *disturbance);
 
-/* --- the rows: weir_bench_plan.c -------------------------------------------------------------------- */
+/* --- the rows: weir_bench_contestants.c, weir_bench_plan.c ---------------------------------------- */
 
 enum bench_work { BENCH_COUNT, BENCH_RECORDS, BENCH_SAVE };
 enum bench_feed { FEED_LIVE, FEED_OUT, FEED_TXRING }; /* how packets come: `weir gen --method` */
+enum bench_spread { SPREAD_NONE, SPREAD_FANOUT, SPREAD_QUEUES, SPREAD_CPUS }; /* over several workers */
 enum bench_tally { TALLY_LEDGER, TALLY_PCAP, TALLY_RECORDS };
+
+/* One kind of row; plan_rows makes one for each size and number of workers. In the arguments: @W this weir, @I
+ * interface, @O output file, @J statistics file, @C the CPUs, @N the number of workers. */
+struct bench_contestant {
+	const char *name;
+	enum bench_work work;
+	enum bench_feed feed;
+	enum bench_tally tally;
+	enum bench_spread spread;
+	const char *program;       /* a peer's; NULL: weir itself */
+	const char *ready;
+	unsigned drain_ms;
+	bool steals;               /* takes traffic from the host's stack */
+	bool quick, standard;      /* part of --quick, part of the default */
+	const char *arguments[BENCH_ARGUMENTS];
+	const char *pipe[BENCH_ARGUMENTS];
+};
+
+extern const struct bench_contestant bench_contestants[];
+extern const size_t bench_contestant_count;
 
 struct bench_row {
 	char name[32];             /* "afpacket", "tcpdump", ... */
 	enum bench_work work;
 	char size[8];              /* as for --size */
 	unsigned workers;
+	unsigned senders;          /* one for each queue: a sender's CPU decides on the queue of a veth */
+	bool shares_cpu;           /* there are not enough CPUs for it and the sender: never counts */
 	enum bench_feed feed;
 	enum bench_tally tally;
 	bool peer;
 	const char *ready;         /* what it says on stderr when it captures; NULL: nothing */
 	unsigned drain_ms;         /* how long it may sit on packets before it writes them */
-	const char *arguments[BENCH_ARGUMENTS]; /* argv; @I interface, @O output file, @J stats file, @W this weir */
+	const char *arguments[BENCH_ARGUMENTS]; /* argv, see struct bench_contestant */
 	const char *pipe[BENCH_ARGUMENTS];      /* the same with pcap to stdout, for the latency; empty: none */
 	char command[512];         /* arguments with everything filled in, for people */
 
@@ -132,6 +156,7 @@ struct bench_options {
 	const char *interface;     /* real traffic; NULL: own veth */
 	const char *sizes;         /* comma list; NULL: by profile */
 	const char *backends;      /* comma list; NULL: all */
+	const char *workers;       /* comma list; NULL: 1 */
 	double seconds;            /* of a run; 0: by profile */
 	unsigned runs;             /* 0: by profile */
 	bool steal;                /* --interface: afxdp rows too */
@@ -153,7 +178,10 @@ struct bench {
 	const char *directory;     /* tmpfs of this run */
 	const char *receiver;      /* interface that contestants capture on */
 	const char *sender;        /* the other end */
-	int capture_cpu, sender_cpu;
+	int capture_cpu, sender_cpu; /* the first and the last of cpus */
+	int cpus[BENCH_WORKERS_MAX]; /* contestants are given the first ones, senders the last ones */
+	unsigned cpu_count;
+	unsigned workers_most;
 	double ticks_a_second;
 	unsigned steps_done, steps_all;
 	uint64_t start_ns;
@@ -169,7 +197,36 @@ const char *work_name(enum bench_work work);
 const char *feed_name(enum bench_feed feed);
 
 /* argv of a row (arguments or pipe) with its places filled in; strings live in `room`. Returns argc. */
-int plan_fill(const struct bench *bench, const char *const *arguments, char *room, size_t size, char **argv);
+int plan_fill(const struct bench *bench, unsigned workers, const char *const *arguments, char *room, size_t size,
+	      char **argv);
+
+/* --- what is put against what: weir_bench_ratios.c ----------------------------------------------------- */
+
+enum bench_base {
+	BASE_WALK,      /* the bare walk over a packet ring */
+	BASE_DESCS,     /* the bare loop over descriptors, in the same mode of AF_XDP */
+	BASE_RAWSOCKET, /* rawsocket with batches, doing the same */
+};
+
+/* CPU per packet of one row over another's, by the medians; 0: not measured. */
+struct bench_ratio {
+	double cpu;  /* of all CPU time */
+	double user; /* of the time in user space */
+};
+
+/* The row over its base of the same size, which has one worker. False: there is no such base for this row, or
+ * neither ratio could be measured. */
+bool ratio_to(const struct bench *bench, const struct bench_row *row, enum bench_base base,
+	      struct bench_ratio *ratio);
+
+/* One line of the aims: what the row has to reach against its bare loop or rawsocket, and what it did. False: the
+ * row has no aim. */
+bool ratio_aims(const struct bench *bench, const struct bench_row *row, char *text, size_t size);
+
+/* The bench's own CPU time over the contestant's, of all runs that costs come from: the middle row's median, then
+ * the worst run of all; no value: not measured. */
+#define BENCH_OVERHEAD_AIM 0.02
+void overhead_of(const struct bench *bench, struct bench_figure *overhead);
 
 /* --- one process: weir_bench_process.c -------------------------------------------------------------- */
 
@@ -179,9 +236,9 @@ struct bench_process {
 	char log_path[128];        /* its stderr */
 };
 
-/* Starts argv pinned to cpu. want_stdout: through out_fd. -errno when it cannot be started. */
-int process_start(struct bench_process *process, const struct bench *bench, char **argv, int cpu,
-		  bool want_stdout, struct error *error);
+/* Starts argv pinned to these CPUs. want_stdout: through out_fd. -errno when it cannot be started. */
+int process_start(struct bench_process *process, const struct bench *bench, char **argv, const int *cpus,
+		  unsigned cpu_count, bool want_stdout, struct error *error);
 
 /* Waits until its stderr holds `ready`, or with NULL until there is a packet socket. -ETIMEDOUT,
  * or -ECHILD when it ended: error has its last line. */
@@ -209,8 +266,11 @@ struct bench_tally_result {
 	uint64_t doubled;          /* sequence numbers that came twice */
 };
 
-/* sent: sequence numbers are below it. -errno with error. */
-int tally(enum bench_tally kind, const char *output, const char *stats, uint64_t sent,
+/* The numbers of sender k start at k << TALLY_SENDER_SHIFT. */
+#define TALLY_SENDER_SHIFT 40
+
+/* sent: by all senders; each sender's sequence numbers are below it. -errno with error. */
+int tally(enum bench_tally kind, const char *output, const char *stats, uint64_t sent, unsigned senders,
 	  struct bench_tally_result *result, struct error *error);
 
 /* Reads pcap from fd until its end, or until *stop; collects now - send time in microseconds. Returns how
@@ -248,17 +308,25 @@ bool cell_feed_works(struct bench *bench, enum bench_feed feed);
 /* Measures all rows. 0, or -EINTR when interrupted (what is measured stays). */
 int run_rows(struct bench *bench, struct error *error);
 
-/* Runs `main` in namespaces of its own, with a veth pair wb0 - wb1 and a tmpfs on BENCH_DIRECTORY; returns
- * its exit status. Says why it cannot. */
-int stage_run(int (*main_inside)(void *context), void *context, bool own_network);
+/* Runs `main` in namespaces of its own, with a veth pair wb0 - wb1 of up to that many queues (0: no network of
+ * its own) and a tmpfs on BENCH_DIRECTORY; returns its exit status. Says why it cannot. */
+int stage_run(int (*main_inside)(void *context), void *context, unsigned queues);
+
+/* How many queues of the pair are in use from now on. -errno. */
+int stage_queues(unsigned queues);
 #define BENCH_DIRECTORY "/run/weir-bench"
 #define BENCH_SENDER "wb0"
 #define BENCH_RECEIVER "wb1"
 
 /* --- contestants of our own: weir_bench_loops.c ------------------------------------------------------ */
 
-/* `weir bench --contestant walk|libpcap -i IF --stats-json FILE` */
-int bench_contestant(const char *name, const char *interface, const char *stats_path);
+/* `weir bench --contestant walk|libpcap|descs -i IF --stats-json FILE [--xdp-mode MODE]` */
+int bench_contestant(const char *name, const char *interface, const char *mode, const char *stats_path);
+
+/* The loop over AF_XDP descriptors of queue 0, until *stop: takes them, counts them, gives the chunks back. mode:
+ * native, generic or zerocopy. 0, or -errno with error. */
+int bench_descs(const char *interface, const char *mode, const volatile sig_atomic_t *stop, uint64_t *count,
+		uint64_t *bytes, struct error *error);
 
 /* --- telling: weir_bench_machine.c, _table.c, _json.c, _html.c --------------------------------------- */
 

@@ -74,32 +74,38 @@ static int wait_for(const struct bench *bench, struct bench_process *process, in
 	return 0;
 }
 
-static int start_sender(const struct bench *bench, enum bench_feed feed, const char *size, double rate,
+/* Sender `number` of several that share the rate; each on a CPU of its own, from the last one on. */
+static int start_sender(const struct bench *bench, const struct bench_row *row, unsigned number, double rate,
 			double seconds, struct bench_process *sender, struct error *error)
 {
-	char rate_text[32] = "max", seconds_text[32];
-	const char *interface = feed == FEED_LIVE ? bench->receiver : bench->sender;
+	char rate_text[32] = "max", seconds_text[32], first[32];
+	const char *interface = row->feed == FEED_LIVE ? bench->receiver : bench->sender;
 	char *argv[] = { (char *)bench->weir, "gen", "-q", "-i", (char *)interface, "--method",
-			 (char *)feed_name(feed), "--rate", rate_text, "--duration", seconds_text,
-			 "--size", (char *)size, "--flows", "64", NULL };
+			 (char *)feed_name(row->feed), "--rate", rate_text, "--duration", seconds_text,
+			 "--size", (char *)row->size, "--flows", "64", "--first-sequence", first, NULL };
+	unsigned senders = row->senders > 0 ? row->senders : 1;
+	const int *cpu;
 
 	if (rate > 0)
-		snprintf(rate_text, sizeof rate_text, "%.1f", rate);
+		snprintf(rate_text, sizeof rate_text, "%.1f", rate / senders);
 	snprintf(seconds_text, sizeof seconds_text, "%.3f", seconds);
-	return process_start(sender, bench, argv, bench->sender_cpu, true, error);
+	snprintf(first, sizeof first, "%llu", (unsigned long long)number << TALLY_SENDER_SHIFT);
+	cpu = &bench->cpus[bench->cpu_count - 1 - number % bench->cpu_count];
+	return process_start(sender, bench, argv, cpu, 1, true, error);
 }
 
-/* Waits for the sender's end and takes its JSON apart. */
-static int finish_sender(const struct bench *bench, const struct bench_row *row, struct bench_process *sender,
-			 struct bench_cell *cell, double *cpu_seconds, struct error *error)
+/* Waits for the sender's end, takes its JSON apart, and adds what it sent. */
+static int finish_sender(const struct bench *bench, struct bench_process *sender, struct bench_cell *cell,
+			 double *cpu_seconds, struct error *error)
 {
 	char text[2048];
-	double sent = 0, seconds = 0, arrived = 0;
+	double sent = 0, seconds = 0, cpu = 0;
 	ssize_t got;
-	int status, result = wait_for(bench, sender, &status, cpu_seconds);
+	int status, result = wait_for(bench, sender, &status, &cpu);
 
 	if (result != 0)
 		return result;
+	*cpu_seconds += cpu;
 	got = read(sender->out_fd, text, sizeof text - 1);
 	text[got > 0 ? got : 0] = '\0';
 	if (!json_number(text, "sent", &sent) || !json_number(text, "seconds", &seconds) || sent == 0) {
@@ -107,14 +113,52 @@ static int finish_sender(const struct bench *bench, const struct bench_row *row,
 		text[strcspn(text, "\n")] = '\0';
 		return error_set(error, -EIO, "the sender failed: %.180s", text);
 	}
-	/* Sent out of the interface, an XDP frame can be refused by the peer: it was not offered then. */
-	if (row->feed == FEED_OUT && json_number(text, "interface_tx_packets", &arrived) && arrived < sent)
-		sent = arrived;
-	cell->sent = (uint64_t)sent;
-	cell->seconds = seconds;
-	cell->sent_pps = seconds > 0 ? sent / seconds : 0;
-	cell->sender_held = strstr(text, "\"held\":true") != NULL;
+	cell->sent += (uint64_t)sent;
+	cell->seconds = seconds > cell->seconds ? seconds : cell->seconds;
+	cell->sender_held = cell->sender_held && strstr(text, "\"held\":true") != NULL;
 	return 0;
+}
+
+/* Packets that an interface has sent, by /proc/net/dev. */
+static uint64_t transmitted(const char *interface)
+{
+	static char text[16384];
+	char name[32];
+	const char *at;
+	unsigned long long packets = 0;
+
+	snprintf(name, sizeof name, "%s:", interface);
+	read_text("/proc/self/net/dev", text, sizeof text);
+	at = strstr(text, name);
+	/* proc(5): eight numbers of what was received, then bytes and packets sent. */
+	if (at != NULL)
+		sscanf(at + strlen(name), "%*u %*u %*u %*u %*u %*u %*u %*u %*u %llu", &packets);
+	return packets;
+}
+
+/* All senders of a run, from the first one's start to the last one's end. */
+static int send_all(const struct bench *bench, const struct bench_row *row, double rate, double seconds,
+		    struct bench_cell *cell, double *cpu_seconds, struct error *error)
+{
+	struct bench_process senders[BENCH_WORKERS_MAX];
+	unsigned count = row->senders, started = 0;
+	uint64_t before = transmitted(bench->sender), arrived;
+	int status = 0;
+
+	cell->sender_held = true;
+	for (; started < count && status == 0; started++)
+		status = start_sender(bench, row, started, rate, seconds, &senders[started], error);
+	for (unsigned i = 0; i < started; i++) {
+		if (status == 0)
+			status = finish_sender(bench, &senders[i], cell, cpu_seconds, error);
+		process_close(&senders[i]);
+	}
+	/* Sent out of the interface, an XDP frame can be refused by the peer: it was not offered then. */
+	arrived = transmitted(bench->sender) - before;
+	if (status == 0 && row->feed == FEED_OUT && arrived > 0 && arrived < cell->sent)
+		cell->sent = arrived;
+	cell->sent_pps = cell->seconds > 0 ? (double)cell->sent / cell->seconds : 0;
+	return status;
 }
 
 /* Live traffic instead of a sender: just time. */
@@ -183,7 +227,6 @@ static void fill_costs(const struct bench *bench, const struct instant *before, 
 static int measure(struct bench *bench, const struct bench_row *row, double rate, double seconds,
 		   struct bench_process *contestant, struct bench_cell *cell, struct error *error)
 {
-	struct bench_process sender = { .pid = -1, .out_fd = -1 };
 	char output[160] = "", stats[160], path[64];
 	static char text[8192];
 	struct instant before, after;
@@ -197,10 +240,7 @@ static int measure(struct bench *bench, const struct bench_row *row, double rate
 	if (bench->options.interface != NULL)
 		status = watch_interface(bench, seconds);
 	else
-		status = start_sender(bench, row->feed, row->size, rate, seconds, &sender, error);
-	if (status == 0 && bench->options.interface == NULL)
-		status = finish_sender(bench, row, &sender, cell, &sender_seconds, error);
-	process_close(&sender);
+		status = send_all(bench, row, rate, seconds, cell, &sender_seconds, error);
 	if (status != 0)
 		return status;
 	poll(NULL, 0, (int)row->drain_ms);
@@ -216,8 +256,8 @@ static int measure(struct bench *bench, const struct bench_row *row, double rate
 			snprintf(output, sizeof output, "%s/out%s", bench->directory, row->arguments[i] + 2);
 	}
 	snprintf(stats, sizeof stats, "%s/stats.json", bench->directory);
-	status = tally(row->tally, output, stats, bench->options.interface == NULL ? cell->sent : 0, &counted,
-		       error);
+	status = tally(row->tally, output, stats, bench->options.interface == NULL ? cell->sent : 0, row->senders,
+		       &counted, error);
 	if (output[0] != '\0')
 		unlink(output);
 	if (status != 0)
@@ -233,6 +273,14 @@ static int measure(struct bench *bench, const struct bench_row *row, double rate
 					       (unsigned long long)counted.doubled) : 0;
 }
 
+/* One queue of the pair for each sender, so that each row has as many as it reads. */
+static int use_queues(const struct bench *bench, const struct bench_row *row, struct error *error)
+{
+	int status = bench->workers_most > 1 && bench->options.interface == NULL ? stage_queues(row->senders) : 0;
+
+	return status < 0 ? error_set_errno(error, status, "cannot set the pair to %u queues", row->senders) : 0;
+}
+
 int cell_run(struct bench *bench, const struct bench_row *row, double rate, double seconds,
 	     struct bench_cell *cell, struct error *error)
 {
@@ -243,8 +291,10 @@ int cell_run(struct bench *bench, const struct bench_row *row, double rate, doub
 	memset(cell, 0, sizeof *cell);
 	snprintf(stats, sizeof stats, "%s/stats.json", bench->directory);
 	unlink(stats);
-	plan_fill(bench, row->arguments, room, sizeof room, argv);
-	status = process_start(&contestant, bench, argv, bench->capture_cpu, false, error);
+	plan_fill(bench, row->workers, row->arguments, room, sizeof room, argv);
+	status = use_queues(bench, row, error);
+	if (status == 0)
+		status = process_start(&contestant, bench, argv, bench->cpus, row->workers, false, error);
 	if (status == 0)
 		status = process_ready(&contestant, row->ready, READY_MS, error);
 	if (status == 0)
@@ -280,13 +330,15 @@ int cell_latency(struct bench *bench, struct bench_row *row, double seconds, str
 	size_t count;
 	int status = samples == NULL ? error_set_errno(error, -ENOMEM, "no memory for the latencies") : 0;
 
-	plan_fill(bench, row->pipe, room, sizeof room, argv);
+	plan_fill(bench, row->workers, row->pipe, room, sizeof room, argv);
 	if (status == 0)
-		status = process_start(&contestant, bench, argv, bench->capture_cpu, true, error);
+		status = use_queues(bench, row, error);
+	if (status == 0)
+		status = process_start(&contestant, bench, argv, bench->cpus, row->workers, true, error);
 	if (status == 0)
 		status = process_ready(&contestant, row->ready, READY_MS, error);
 	if (status == 0)
-		status = start_sender(bench, row->feed, row->size, LATENCY_PPS, seconds, &sender, error);
+		status = start_sender(bench, row, 0, LATENCY_PPS * row->senders, seconds, &sender, error);
 	if (status == 0) {
 		count = pipe_latencies(contestant.out_fd, samples, LATENCY_SAMPLES, sender_ended, &end);
 		row->latency_packets = count;
@@ -305,12 +357,13 @@ int cell_latency(struct bench *bench, struct bench_row *row, double seconds, str
 
 bool cell_feed_works(struct bench *bench, enum bench_feed feed)
 {
+	const struct bench_row row = { .feed = feed, .size = "60", .senders = 1 };
 	struct bench_process sender = { .pid = -1, .out_fd = -1 };
 	struct error error;
 	double cpu;
 	int status = -1;
 
-	if (start_sender(bench, feed, "60", 1000, 0.02, &sender, &error) == 0)
+	if (start_sender(bench, &row, 0, 1000, 0.02, &sender, &error) == 0)
 		wait_for(bench, &sender, &status, &cpu);
 	process_close(&sender);
 	return status == 0;

@@ -48,12 +48,12 @@ static int tally_records(const char *output, const char *stats, struct bench_tal
 }
 
 /* What others wrote is believed only as far as libpcap reads it back. Each sequence number once. */
-static int tally_pcap(const char *output, uint64_t sent, struct bench_tally_result *result,
+static int tally_pcap(const char *output, uint64_t sent, unsigned senders, struct bench_tally_result *result,
 		      struct error *error)
 {
 	char text[PCAP_ERRBUF_SIZE];
 	pcap_t *pcap = pcap_open_offline(output, text);
-	uint8_t *seen = calloc(sent / 8 + 1, 1);
+	uint8_t *seen = calloc(sent * senders / 8 + 1, 1);
 	struct pcap_pkthdr *header;
 	const u_char *data;
 	int status = 0;
@@ -64,15 +64,20 @@ static int tally_pcap(const char *output, uint64_t sent, struct bench_tally_resu
 		status = error_set_errno(error, -ENOMEM, "no memory to count");
 	while (status == 0 && pcap_next_ex(pcap, &header, &data) == 1) {
 		struct stamp stamp;
+		uint64_t sender, number;
 
-		if (header->caplen < STAMP_AT || !stamp_read(data + STAMP_AT, header->caplen - STAMP_AT, &stamp) ||
-		    stamp.sequence >= sent)
+		if (header->caplen < STAMP_AT || !stamp_read(data + STAMP_AT, header->caplen - STAMP_AT, &stamp))
 			continue;
-		if (seen[stamp.sequence / 8] & (1u << stamp.sequence % 8))
+		sender = stamp.sequence >> TALLY_SENDER_SHIFT;
+		number = stamp.sequence & ((UINT64_C(1) << TALLY_SENDER_SHIFT) - 1);
+		if (sender >= senders || number >= sent)
+			continue;
+		number += sender * sent;
+		if (seen[number / 8] & (1u << number % 8))
 			result->doubled++;
 		else
 			result->received++;
-		seen[stamp.sequence / 8] |= (uint8_t)(1u << stamp.sequence % 8);
+		seen[number / 8] |= (uint8_t)(1u << number % 8);
 	}
 	if (pcap != NULL)
 		pcap_close(pcap);
@@ -96,7 +101,7 @@ static int tally_foreign(const char *output, struct bench_tally_result *result, 
 	return 0;
 }
 
-int tally(enum bench_tally kind, const char *output, const char *stats, uint64_t sent,
+int tally(enum bench_tally kind, const char *output, const char *stats, uint64_t sent, unsigned senders,
 	  struct bench_tally_result *result, struct error *error)
 {
 	*result = (struct bench_tally_result){ 0 };
@@ -106,7 +111,7 @@ int tally(enum bench_tally kind, const char *output, const char *stats, uint64_t
 	case TALLY_RECORDS:
 		return tally_records(output, stats, result, error);
 	default:
-		return sent > 0 ? tally_pcap(output, sent, result, error) : tally_foreign(output, result, error);
+		return sent > 0 ? tally_pcap(output, sent, senders, result, error) : tally_foreign(output, result, error);
 	}
 }
 

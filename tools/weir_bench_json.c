@@ -38,6 +38,23 @@ static void figure(FILE *out, const char *key, const struct bench_figure *values
 	fputs("]},", out);
 }
 
+static void ratio(FILE *out, const char *key, const struct bench *bench, const struct bench_row *row,
+		  enum bench_base base)
+{
+	struct bench_ratio ratio;
+
+	if (!ratio_to(bench, row, base, &ratio)) {
+		fprintf(out, "\"%s\":null,", key);
+		return;
+	}
+	fprintf(out, "\"%s\":{", key);
+	number(out, "cpu", ratio.cpu, ratio.cpu > 0);
+	if (ratio.user > 0)
+		fprintf(out, "\"user\":%.9g},", ratio.user);
+	else
+		fputs("\"user\":null},", out);
+}
+
 static void write_row(const struct bench *bench, const struct bench_row *row, FILE *out)
 {
 	fputc('{', out);
@@ -47,6 +64,7 @@ static void write_row(const struct bench *bench, const struct bench_row *row, FI
 	text(out, "command", row->command);
 	text(out, "feed", bench->options.interface != NULL ? "live traffic" : feed_name(row->feed));
 	text(out, "why", row->why);
+	fprintf(out, "\"shares_cpu\":%s,", row->shares_cpu ? "true" : "false");
 	fprintf(out, "\"peer\":%s,\"workers\":%u,\"measured\":%s,\"counts\":%s,", row->peer ? "true" : "false",
 		row->workers, row->skipped ? "false" : "true", row_counts(row, &bench->options) ? "true" : "false");
 	number(out, "loss_free_pps", row->loss_free_pps, row->loss_free_pps > 0);
@@ -60,6 +78,9 @@ static void write_row(const struct bench *bench, const struct bench_row *row, FI
 	figure(out, "cpu_ns_per_packet", &row->total_ns);
 	figure(out, "user_ns_per_packet", &row->user_ns);
 	figure(out, "system_ns_per_packet", &row->system_ns);
+	ratio(out, "to_bare_walk", bench, row, BASE_WALK);
+	ratio(out, "to_bare_descs", bench, row, BASE_DESCS);
+	ratio(out, "to_rawsocket", bench, row, BASE_RAWSOCKET);
 	figure(out, "pinned_cpu_busy", &row->busy_share);
 	if (bench->machine.irq_accounting)
 		figure(out, "softirq_share", &row->softirq_share);
@@ -77,7 +98,9 @@ static void write_row(const struct bench *bench, const struct bench_row *row, FI
 void json_write(const struct bench *bench, FILE *out)
 {
 	const struct bench_machine *machine = &bench->machine;
+	struct bench_figure overhead;
 
+	overhead_of(bench, &overhead);
 	fputc('{', out);
 	text(out, "bench", "weir");
 	text(out, "profile", profile_name(&bench->options));
@@ -92,6 +115,10 @@ void json_write(const struct bench *bench, FILE *out)
 	text(out, "offloads", machine->offloads);
 	fprintf(out, "\"cpus\":%u,\"memory_bytes\":%llu,\"softirq_time_exact\":%s},", machine->cpus,
 		(unsigned long long)machine->memory_bytes, machine->irq_accounting ? "true" : "false");
+	if (overhead.count > 0)
+		fprintf(out, "\"bench_overhead\":{\"median\":%.9g,\"max\":%.9g},", overhead.values[0], overhead.values[1]);
+	else
+		fputs("\"bench_overhead\":null,", out);
 	fprintf(out, "\"capture_cpu\":%d,\"sender_cpu\":%d,\"rows\":[", bench->capture_cpu, bench->sender_cpu);
 	for (unsigned i = 0; i < bench->row_count; i++) {
 		if (i > 0)

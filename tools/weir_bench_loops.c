@@ -150,7 +150,17 @@ static int libpcap(const char *interface, const char *stats_path)
 	return leave_count(stats_path, count.count, count.sum);
 }
 
-int bench_contestant(const char *name, const char *interface, const char *stats_path)
+static int descs(const char *interface, const char *mode, const char *stats_path)
+{
+	uint64_t count = 0, bytes = 0;
+	struct error error = { 0 };
+
+	if (bench_descs(interface, mode, &stopping, &count, &bytes, &error) < 0)
+		return cli_fail(&error);
+	return leave_count(stats_path, count, bytes);
+}
+
+int bench_contestant(const char *name, const char *interface, const char *mode, const char *stats_path)
 {
 	struct sigaction action = { .sa_handler = on_stop };
 
@@ -160,5 +170,7 @@ int bench_contestant(const char *name, const char *interface, const char *stats_
 		return walk(interface, stats_path);
 	if (strcmp(name, "libpcap") == 0)
 		return libpcap(interface, stats_path);
-	return cli_usage("no contestant '%s' (walk, libpcap)", name);
+	if (strcmp(name, "descs") == 0)
+		return descs(interface, mode != NULL ? mode : "native", stats_path);
+	return cli_usage("no contestant '%s' (walk, libpcap, descs)", name);
 }

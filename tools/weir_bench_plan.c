@@ -5,81 +5,6 @@
 
 #include "tools/weir_bench.h"
 
-/* One kind of row; plan_rows makes one for each size. */
-struct contestant {
-	const char *name;
-	enum bench_work work;
-	enum bench_feed feed;
-	enum bench_tally tally;
-	const char *program; /* a peer's; NULL: weir itself */
-	const char *ready;
-	unsigned drain_ms;
-	bool steals;         /* takes traffic from the host's stack */
-	bool quick;          /* part of --quick */
-	const char *arguments[BENCH_ARGUMENTS];
-	const char *pipe[BENCH_ARGUMENTS];
-};
-
-#define WEIR_READY "capturing on"
-#define CAPTURE "@W", "capture", "-i", "@I", "--pin", "@C", "-Q", "in", "--stats-json", "@J", "--backend"
-#define WEIR_PIPE "-U", "-w", "pcap:-"
-
-/* Rings of 64 MiB for all, which is weir's default; otherwise as each comes. tcpdump and dumpcap keep
- * their own buffering and wake-up rules (libpcap's, one second), so they are given that long to write
- * what they have. */
-static const struct contestant contestants[] = {
-	{ .name = "bare walk", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER, .ready = WEIR_READY,
-	  .drain_ms = 100, .quick = true,
-	  .arguments = { "@W", "bench", "--contestant", "walk", "-i", "@I", "--stats-json", "@J" } },
-	{ .name = "libpcap", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER, .ready = WEIR_READY,
-	  .drain_ms = 300, .quick = true,
-	  .arguments = { "@W", "bench", "--contestant", "libpcap", "-i", "@I", "--stats-json", "@J" } },
-	{ .name = "rawsocket", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER, .ready = WEIR_READY,
-	  .drain_ms = 200, .arguments = { CAPTURE, "rawsocket", "-w", "null:" } },
-	{ .name = "afpacket", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER, .ready = WEIR_READY,
-	  .drain_ms = 200, .quick = true, .arguments = { CAPTURE, "afpacket", "-w", "null:" } },
-	{ .name = "afxdp native", .work = BENCH_COUNT, .feed = FEED_OUT, .tally = TALLY_LEDGER, .ready = WEIR_READY,
-	  .drain_ms = 200, .steals = true,
-	  .arguments = { CAPTURE, "afxdp", "--xdp-mode", "native", "-w", "null:" } },
-	{ .name = "afxdp generic", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER,
-	  .ready = WEIR_READY, .drain_ms = 200, .steals = true,
-	  .arguments = { CAPTURE, "afxdp", "--xdp-mode", "generic", "-w", "null:" } },
-	{ .name = "afxdp zerocopy", .work = BENCH_COUNT, .feed = FEED_OUT, .tally = TALLY_LEDGER,
-	  .ready = WEIR_READY, .drain_ms = 200, .steals = true,
-	  .arguments = { CAPTURE, "afxdp", "--xdp-mode", "zerocopy", "-w", "null:" } },
-	{ .name = "rawsocket", .work = BENCH_RECORDS, .feed = FEED_LIVE, .tally = TALLY_RECORDS, .ready = WEIR_READY,
-	  .drain_ms = 200, .arguments = { CAPTURE, "rawsocket", "-w", "@O.weir" } },
-	{ .name = "afpacket", .work = BENCH_RECORDS, .feed = FEED_LIVE, .tally = TALLY_RECORDS, .ready = WEIR_READY,
-	  .drain_ms = 200, .quick = true, .arguments = { CAPTURE, "afpacket", "-w", "@O.weir" } },
-	{ .name = "afxdp native", .work = BENCH_RECORDS, .feed = FEED_OUT, .tally = TALLY_RECORDS,
-	  .ready = WEIR_READY, .drain_ms = 200, .steals = true,
-	  .arguments = { CAPTURE, "afxdp", "--xdp-mode", "native", "-w", "@O.weir" } },
-	{ .name = "xdp-records", .work = BENCH_RECORDS, .feed = FEED_OUT, .tally = TALLY_RECORDS,
-	  .ready = WEIR_READY, .drain_ms = 200, .arguments = { CAPTURE, "xdp-records", "-w", "@O.weir" } },
-	{ .name = "rawsocket", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP, .ready = WEIR_READY,
-	  .drain_ms = 200, .arguments = { CAPTURE, "rawsocket", "-w", "@O.pcapng" },
-	  .pipe = { CAPTURE, "rawsocket", WEIR_PIPE } },
-	{ .name = "afpacket", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP, .ready = WEIR_READY,
-	  .drain_ms = 200, .quick = true, .arguments = { CAPTURE, "afpacket", "-w", "@O.pcapng" },
-	  .pipe = { CAPTURE, "afpacket", WEIR_PIPE } },
-	{ .name = "afxdp native", .work = BENCH_SAVE, .feed = FEED_OUT, .tally = TALLY_PCAP, .ready = WEIR_READY,
-	  .drain_ms = 200, .steals = true,
-	  .arguments = { CAPTURE, "afxdp", "--xdp-mode", "native", "-w", "@O.pcapng" },
-	  .pipe = { CAPTURE, "afxdp", "--xdp-mode", "native", WEIR_PIPE } },
-	{ .name = "tcpdump", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP, .program = "tcpdump",
-	  .ready = "listening on", .drain_ms = 1300, .quick = true,
-	  .arguments = { "tcpdump", "-i", "@I", "-Q", "in", "-Z", "root", "-B", "65536", "-w", "@O.pcap" },
-	  .pipe = { "tcpdump", "-i", "@I", "-Q", "in", "-Z", "root", "-B", "65536", "-U", "-w", "-" } },
-	{ .name = "dumpcap", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP, .program = "dumpcap",
-	  .ready = "File: ", .drain_ms = 1300, .quick = true,
-	  .arguments = { "dumpcap", "-i", "@I", "-B", "64", "-q", "-w", "@O.pcapng" },
-	  .pipe = { "dumpcap", "-i", "@I", "-B", "64", "-q", "-P", "-w", "-" } },
-	{ .name = "netsniff-ng", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP,
-	  .program = "netsniff-ng",
-	  .drain_ms = 1300, .quick = true,
-	  .arguments = { "netsniff-ng", "-i", "@I", "-s", "-S", "64MiB", "-b", "@C", "-o", "@O.pcap" } },
-};
-
 const char *work_name(enum bench_work work)
 {
 	static const char *const names[] = { "count", "records", "save" };
@@ -106,7 +31,18 @@ static bool in_list(const char *list, const char *name, size_t length)
 	return false;
 }
 
-int plan_fill(const struct bench *bench, const char *const *arguments, char *room, size_t size, char **argv)
+/* CPUs of the contestant, as --pin takes them. */
+static int spell_cpus(const struct bench *bench, unsigned workers, char *text, size_t size)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; i < workers && i < bench->cpu_count && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s%d", i > 0 ? "," : "", bench->cpus[i]);
+	return (int)used;
+}
+
+int plan_fill(const struct bench *bench, unsigned workers, const char *const *arguments, char *room, size_t size,
+	      char **argv)
 {
 	int count = 0;
 
@@ -119,7 +55,9 @@ int plan_fill(const struct bench *bench, const char *const *arguments, char *roo
 		else if (strcmp(text, "@I") == 0)
 			length = snprintf(room, size, "%s", bench->receiver);
 		else if (strcmp(text, "@C") == 0)
-			length = snprintf(room, size, "%d", bench->capture_cpu);
+			length = spell_cpus(bench, workers, room, size);
+		else if (strcmp(text, "@N") == 0)
+			length = snprintf(room, size, "%u", workers);
 		else if (strcmp(text, "@J") == 0)
 			length = snprintf(room, size, "%s/stats.json", bench->directory);
 		else if (strncmp(text, "@O", 2) == 0)
@@ -138,7 +76,7 @@ static void spell_command(const struct bench *bench, struct bench_row *row)
 {
 	char room[1024], *argv[BENCH_ARGUMENTS];
 	size_t used = 0;
-	int count = plan_fill(bench, row->arguments, room, sizeof room, argv);
+	int count = plan_fill(bench, row->workers, row->arguments, room, sizeof room, argv);
 
 	for (int i = 0; i < count; i++) {
 		const char *text = i == 0 && !row->peer ? "weir" : argv[i];
@@ -164,7 +102,7 @@ static bool installed(const char *program)
 	return false;
 }
 
-static bool wanted(const struct bench *bench, const struct contestant *contestant)
+static bool wanted(const struct bench *bench, const struct bench_contestant *contestant)
 {
 	const struct bench_options *options = &bench->options;
 
@@ -177,15 +115,35 @@ static bool wanted(const struct bench *bench, const struct contestant *contestan
 		       in_list(options->backends, contestant->name, strcspn(contestant->name, " "));
 	if (options->full || options->interface != NULL)
 		return true;
-	if (options->quick)
-		return contestant->quick;
-	/* Under five minutes: the modes of AF_XDP that few have, and the slow path's other works, are for --full. */
-	return strcmp(contestant->name, "afxdp zerocopy") != 0 && strcmp(contestant->name, "afxdp generic") != 0 &&
-	       (strcmp(contestant->name, "rawsocket") != 0 || contestant->work == BENCH_COUNT);
+	return options->quick ? contestant->quick : contestant->standard;
 }
 
-static void add_row(struct bench *bench, const struct contestant *contestant, const char *size,
-		    size_t size_length)
+/* Why a contestant does not run with several workers; NULL: it does. */
+static const char *one_worker_only(const struct bench *bench, const struct bench_contestant *contestant)
+{
+	switch (contestant->spread) {
+	case SPREAD_FANOUT:
+		return NULL;
+	case SPREAD_QUEUES:
+		if (bench->options.interface != NULL)
+			return "it has a worker for each queue of the interface: ethtool -L sets how many";
+		/* kernel: generic XDP takes an skb's recorded queue, which neither way of sending sets. */
+		return contestant->feed == FEED_OUT ? NULL : "what a veth receives without native XDP comes on one queue";
+	case SPREAD_CPUS:
+		return "it has a ring for each CPU, whatever is asked for";
+	default:
+		return "one socket has one reader";
+	}
+}
+
+static void skip_row(struct bench_row *row, const char *why)
+{
+	row->skipped = true;
+	snprintf(row->why, sizeof row->why, "%s", why);
+}
+
+static void add_row(struct bench *bench, const struct bench_contestant *contestant, const char *size,
+		    size_t size_length, unsigned workers)
 {
 	struct bench_row *row;
 
@@ -200,13 +158,53 @@ static void add_row(struct bench *bench, const struct contestant *contestant, co
 	row->peer = contestant->program != NULL;
 	row->ready = contestant->ready;
 	row->drain_ms = contestant->drain_ms;
-	row->workers = 1;
+	row->workers = workers;
+	row->senders = workers > 1 && contestant->spread == SPREAD_QUEUES ? workers : 1;
+	row->shares_cpu = bench->options.interface == NULL && workers + row->senders > bench->cpu_count;
 	memcpy(row->arguments, contestant->arguments, sizeof row->arguments);
 	memcpy(row->pipe, contestant->pipe, sizeof row->pipe);
 	spell_command(bench, row);
 	if (row->peer && !installed(contestant->program)) {
 		row->skipped = true;
 		snprintf(row->why, sizeof row->why, "%s is not installed", contestant->program);
+	} else if (workers > 1 && one_worker_only(bench, contestant) != NULL) {
+		skip_row(row, one_worker_only(bench, contestant));
+	} else if (workers > bench->cpu_count) {
+		skip_row(row, "there are more workers than CPUs");
+	} else if (row->shares_cpu) {
+		snprintf(row->why, sizeof row->why, "its %u workers share the %u CPUs with the sender: does not count",
+			 workers, bench->cpu_count);
+	}
+}
+
+/* The worker counts of the run, ascending in the order asked for. Returns how many; 0: no such list. */
+static unsigned read_workers(const char *list, unsigned *workers)
+{
+	unsigned count = 0;
+
+	while (*list != '\0' && count < BENCH_WORKERS_MAX) {
+		char *rest;
+		unsigned long number = strtoul(list, &rest, 10);
+
+		if (rest == list || number < 1 || number > BENCH_WORKERS_MAX || (*rest != ',' && *rest != '\0') ||
+		    (*rest == ',' && rest[1] == '\0'))
+			return 0;
+		workers[count++] = (unsigned)number;
+		list = rest + (*rest == ',');
+	}
+	return *list == '\0' ? count : 0;
+}
+
+/* All contestants with one frame size. Peers have one way of working, and are not asked for others. */
+static void add_rows(struct bench *bench, const char *size, size_t length, const unsigned *workers,
+		     unsigned count)
+{
+	for (unsigned w = 0; w < count; w++) {
+		for (size_t i = 0; i < bench_contestant_count; i++) {
+			if (wanted(bench, &bench_contestants[i]) &&
+			    (workers[w] == 1 || bench_contestants[i].program == NULL))
+				add_row(bench, &bench_contestants[i], size, length, workers[w]);
+		}
 	}
 }
 
@@ -216,17 +214,17 @@ static int check_names(const struct bench_options *options, const char *list, bo
 		size_t word = strcspn(list, ",");
 		bool known = false;
 
-		for (size_t i = 0; i < sizeof contestants / sizeof contestants[0] && !known; i++) {
-			const char *name = contestants[i].name;
+		for (size_t i = 0; i < bench_contestant_count && !known; i++) {
+			const char *name = bench_contestants[i].name;
 
-			known = (contestants[i].program != NULL) == peers &&
+			known = (bench_contestants[i].program != NULL) == peers &&
 				((strlen(name) == word && strncmp(name, list, word) == 0) ||
 				 (!peers && strcspn(name, " ") == word && strncmp(name, list, word) == 0));
 		}
 		if (!known) {
 			error_set(error, -EINVAL, "no %s '%.*s'", peers ? "peer" : "backend", (int)word, list);
 			return error_hint(error, peers ? "tcpdump, dumpcap, netsniff-ng"
-						       : "bare walk, libpcap, rawsocket, afpacket, afxdp, xdp-records");
+						       : "bare walk, libpcap, rawsocket, afpacket, descs, afxdp, xdp-records");
 		}
 		list += word + (list[word] == ',');
 	}
@@ -237,12 +235,21 @@ int plan_rows(struct bench *bench, struct error *error)
 {
 	const struct bench_options *options = &bench->options;
 	const char *size = options->sizes;
+	unsigned workers[BENCH_WORKERS_MAX] = { 1 }, count = 1;
 	int status = check_names(options, options->against, true, error);
 
 	if (status == 0)
 		status = check_names(options, options->backends, false, error);
+	if (status == 0 && options->workers != NULL) {
+		count = read_workers(options->workers, workers);
+		if (count == 0)
+			status = error_set(error, -EINVAL, "no worker counts '%s' (1 to %u, with commas between)",
+					   options->workers, BENCH_WORKERS_MAX);
+	}
 	if (status != 0)
 		return status;
+	for (unsigned i = 0; i < count; i++)
+		bench->workers_most = workers[i] > bench->workers_most ? workers[i] : bench->workers_most;
 	if (options->interface != NULL)
 		size = "-";
 	else if (size == NULL)
@@ -250,11 +257,8 @@ int plan_rows(struct bench *bench, struct error *error)
 	while (*size != '\0') {
 		size_t word = strcspn(size, ",");
 
-		for (size_t i = 0; i < sizeof contestants / sizeof contestants[0]; i++) {
-			if (wanted(bench, &contestants[i]))
-				add_row(bench, &contestants[i], size, word);
-		}
+		add_rows(bench, size, word, workers, count);
 		size += word + (size[word] == ',');
 	}
-	return 0;
+	return bench->row_count < BENCH_ROWS_MAX ? 0 : error_set(error, -E2BIG, "more than %d rows", BENCH_ROWS_MAX - 1);
 }

@@ -29,7 +29,7 @@ int read_text(const char *path, char *text, size_t size)
 }
 
 /* In the child: everything that the parent must not leave behind, then the program. */
-static void become(char **argv, int cpu, int out, int log)
+static void become(char **argv, const int *cpus, unsigned cpu_count, int out, int log)
 {
 	cpu_set_t set;
 	sigset_t none;
@@ -41,7 +41,8 @@ static void become(char **argv, int cpu, int out, int log)
 	signal(SIGPIPE, SIG_DFL);
 	setpgid(0, 0); /* a ^C at the terminal is the bench's to handle */
 	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
+	for (unsigned i = 0; i < cpu_count; i++)
+		CPU_SET(cpus[i], &set);
 	sched_setaffinity(0, sizeof set, &set);
 	dup2(out, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
@@ -50,15 +51,16 @@ static void become(char **argv, int cpu, int out, int log)
 	_exit(127);
 }
 
-int process_start(struct bench_process *process, const struct bench *bench, char **argv, int cpu,
-		  bool want_stdout, struct error *error)
+int process_start(struct bench_process *process, const struct bench *bench, char **argv, const int *cpus,
+		  unsigned cpu_count, bool want_stdout, struct error *error)
 {
 	static unsigned number;
 	int pipe_fds[2] = { -1, -1 }, log, null, saved;
 
 	process->pid = -1;
 	process->out_fd = -1;
-	snprintf(process->log_path, sizeof process->log_path, "%s/log.%u", bench->directory, number++ % 8);
+	snprintf(process->log_path, sizeof process->log_path, "%s/log.%u", bench->directory,
+		 number++ % (2 * BENCH_WORKERS_MAX));
 	log = open(process->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (log >= 0 && null >= 0 && (!want_stdout || pipe2(pipe_fds, O_CLOEXEC) == 0)) {
@@ -66,7 +68,7 @@ int process_start(struct bench_process *process, const struct bench *bench, char
 			fcntl(pipe_fds[0], F_SETPIPE_SZ, 1 << 20);
 		process->pid = fork();
 		if (process->pid == 0)
-			become(argv, cpu, want_stdout ? pipe_fds[1] : null, log);
+			become(argv, cpus, cpu_count, want_stdout ? pipe_fds[1] : null, log);
 	}
 	saved = errno;
 	if (log >= 0)

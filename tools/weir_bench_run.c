@@ -181,7 +181,11 @@ static int step(struct bench *bench, unsigned index, const char *doing, const st
 	bench->steps_done++;
 	if (row->skipped)
 		return 0;
-	snprintf(text, sizeof text, "%s %s, %s B: %s", row->name, work_name(row->work), row->size, doing);
+	if (bench->workers_most > 1)
+		snprintf(text, sizeof text, "%s %s, %s B, %u workers: %s", row->name, work_name(row->work), row->size,
+			 row->workers, doing);
+	else
+		snprintf(text, sizeof text, "%s %s, %s B: %s", row->name, work_name(row->work), row->size, doing);
 	progress_show(bench, text);
 	status = what(bench, row, profile, &error);
 	if (status == -EINTR)

@@ -1,17 +1,26 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tools/cli.h"
 #include "tools/weir_bench.h"
+
+#define CHANNEL_TRIES 50
+#define CHANNEL_WAIT_MS 20
 
 static int complain(const char *what, const char *hint)
 {
@@ -48,15 +57,18 @@ static void write_setting(const char *path, const char *value)
 }
 
 /* Only the sender's packets may be on the pair: no IPv6 neighbour discovery. */
-static int make_network(void)
+static int make_network(unsigned queues)
 {
-	char *const commands[][12] = {
+	char number[16];
+	char *const commands[][20] = {
 		{ "ip", "link", "set", "lo", "up", NULL },
-		{ "ip", "link", "add", BENCH_SENDER, "type", "veth", "peer", "name", BENCH_RECEIVER, NULL },
+		{ "ip", "link", "add", BENCH_SENDER, "numrxqueues", number, "numtxqueues", number, "type", "veth", "peer",
+		  "name", BENCH_RECEIVER, "numrxqueues", number, "numtxqueues", number, NULL },
 		{ "ip", "link", "set", BENCH_SENDER, "up", NULL },
 		{ "ip", "link", "set", BENCH_RECEIVER, "up", NULL },
 	};
 
+	snprintf(number, sizeof number, "%u", queues);
 	write_setting("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
 	write_setting("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
@@ -70,8 +82,41 @@ static int make_network(void)
 	return 0;
 }
 
+static int set_channels(int fd, const char *interface, unsigned queues)
+{
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+	struct ifreq request = { .ifr_data = (void *)&channels };
+
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
+	if (ioctl(fd, SIOCETHTOOL, &request) != 0)
+		return -errno;
+	if (channels.rx_count == queues && channels.tx_count == queues)
+		return 0;
+	channels.cmd = ETHTOOL_SCHANNELS;
+	channels.rx_count = channels.tx_count = queues;
+	return ioctl(fd, SIOCETHTOOL, &request) == 0 ? 0 : -errno;
+}
+
+int stage_queues(unsigned queues)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int result = fd < 0 ? -errno : -EINVAL;
+
+	/* kernel: a queue with an AF_XDP socket cannot be taken away, and a closed socket leaves it by deferred work. */
+	for (unsigned tries = 0; tries < CHANNEL_TRIES && result == -EINVAL; tries++) {
+		if (tries > 0)
+			poll(NULL, 0, CHANNEL_WAIT_MS);
+		result = set_channels(fd, BENCH_RECEIVER, queues);
+		if (result == 0)
+			result = set_channels(fd, BENCH_SENDER, queues);
+	}
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
 /* The first process of the new process namespace: when it ends, by whatever, the kernel ends all others. */
-static int inside(int (*main_inside)(void *context), void *context, bool own_network)
+static int inside(int (*main_inside)(void *context), void *context, unsigned queues)
 {
 	int status;
 
@@ -80,7 +125,7 @@ static int inside(int (*main_inside)(void *context), void *context, bool own_net
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0 ||
 	    mount("weir-bench", BENCH_DIRECTORY, "tmpfs", 0, "mode=0700,size=60%") != 0)
 		return complain("cannot make the bench's own file systems", "root is needed");
-	status = own_network ? make_network() : 0;
+	status = queues > 0 ? make_network(queues) : 0;
 	return status != 0 ? status : main_inside(context);
 }
 
@@ -103,20 +148,20 @@ static int lock_directory(void)
 	return -1;
 }
 
-int stage_run(int (*main_inside)(void *context), void *context, bool own_network)
+int stage_run(int (*main_inside)(void *context), void *context, unsigned queues)
 {
 	int lock = lock_directory(), status = 0;
 	pid_t pid;
 
 	if (lock < 0)
 		return EXIT_FAILED;
-	if (unshare(CLONE_NEWPID | CLONE_NEWNS | (own_network ? CLONE_NEWNET : 0)) != 0) {
+	if (unshare(CLONE_NEWPID | CLONE_NEWNS | (queues > 0 ? CLONE_NEWNET : 0)) != 0) {
 		close(lock);
 		return complain("cannot make namespaces for the bench", "root is needed");
 	}
 	pid = fork();
 	if (pid == 0)
-		_exit(inside(main_inside, context, own_network));
+		_exit(inside(main_inside, context, queues));
 	/* ^C is the inner one's to handle: it still reports what it has. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);

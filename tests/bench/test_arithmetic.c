@@ -176,8 +176,93 @@ static void test_rules(void **state)
 	row.total_ns.count = 4;
 	assert_false(row_counts(&row, &options));
 	row.total_ns.count = 5;
+	row.shares_cpu = true;
+	assert_false(row_counts(&row, &options));
+	row.shares_cpu = false;
 	options.quick = true;
 	assert_false(row_counts(&row, &options));
+}
+
+static struct bench bench; /* large */
+
+static struct bench_row *add(const char *name, enum bench_work work, unsigned workers, double cpu, double user)
+{
+	struct bench_row *row = &bench.rows[bench.row_count++];
+
+	*row = (struct bench_row){ .work = work, .workers = workers };
+	strcpy(row->name, name);
+	strcpy(row->size, "60");
+	if (cpu > 0)
+		figure_add(&row->total_ns, cpu);
+	if (user > 0)
+		figure_add(&row->user_ns, user);
+	return row;
+}
+
+/* What is put against which bare loop, and that nothing is made up where one side was not measured. */
+static void test_ratios(void **state)
+{
+	struct bench_ratio ratio;
+	struct bench_row *packet, *native, *generic, *two, *short_run;
+	char text[320];
+
+	(void)state;
+	bench.row_count = 0;
+	add("bare walk", BENCH_COUNT, 1, 20, 4);
+	add("descs native", BENCH_COUNT, 1, 10, 2);
+	add("rawsocket", BENCH_RECORDS, 1, 600, 90);
+	packet = add("afpacket", BENCH_RECORDS, 1, 70, 5);
+	native = add("afxdp native", BENCH_RECORDS, 1, 30, 3);
+	generic = add("afxdp generic", BENCH_RECORDS, 1, 30, 3);
+	two = add("afpacket", BENCH_RECORDS, 2, 80, 8);
+	short_run = add("xdp-records", BENCH_RECORDS, 1, 40, 0);
+
+	assert_true(ratio_to(&bench, packet, BASE_WALK, &ratio));
+	near(ratio.cpu, 3.5);
+	near(ratio.user, 1.25);
+	assert_false(ratio_to(&bench, packet, BASE_DESCS, &ratio));
+	assert_true(ratio_to(&bench, native, BASE_DESCS, &ratio));
+	near(ratio.cpu, 3);
+	near(ratio.user, 1.5);
+	assert_true(ratio_to(&bench, native, BASE_RAWSOCKET, &ratio));
+	near(ratio.user, 3.0 / 90);
+	assert_false(ratio_to(&bench, generic, BASE_DESCS, &ratio)); /* the loop of its own mode was not run */
+	assert_true(ratio_to(&bench, two, BASE_WALK, &ratio));
+	near(ratio.cpu, 4);
+	assert_true(ratio_to(&bench, short_run, BASE_WALK, &ratio));
+	near(ratio.user, 0);
+	bench.rows[0].total_ns.count = bench.rows[0].user_ns.count = 0;
+	assert_false(ratio_to(&bench, packet, BASE_WALK, &ratio));
+
+	assert_true(ratio_aims(&bench, native, text, sizeof text));
+	assert_non_null(strstr(text, "user space 1.50 times the bare descriptor loop's (aim: at most 1.5)"));
+	assert_non_null(strstr(text, "rawsocket's user space 30.00 times its (aim: at least 5)"));
+	assert_true(ratio_aims(&bench, packet, text, sizeof text));
+	assert_non_null(strstr(text, "user space not measured against the bare walk's"));
+	assert_false(ratio_aims(&bench, two, text, sizeof text));
+	assert_false(ratio_aims(&bench, short_run, text, sizeof text));
+}
+
+/* The bench's own share: the middle row's median and the worst run of all; none when nothing was run. */
+static void test_overhead(void **state)
+{
+	struct bench_figure overhead;
+
+	(void)state;
+	bench.row_count = 0;
+	for (unsigned i = 0; i < 4; i++)
+		add("afpacket", BENCH_COUNT, 1, 0, 0);
+	overhead_of(&bench, &overhead);
+	assert_int_equal(overhead.count, 0);
+	figure_add(&bench.rows[0].overhead, 0.001);
+	figure_add(&bench.rows[1].overhead, 0.002);
+	figure_add(&bench.rows[1].overhead, 0.004);
+	figure_add(&bench.rows[2].overhead, 0.004);
+	figure_add(&bench.rows[2].overhead, 0.004);
+	figure_add(&bench.rows[2].overhead, 0.031);
+	overhead_of(&bench, &overhead);
+	near(overhead.values[0], 0.003);
+	near(overhead.values[1], 0.031);
 }
 
 int main(void)
@@ -185,7 +270,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_proc_stat), cmocka_unit_test(test_disturbance), cmocka_unit_test(test_figures),
 		cmocka_unit_test(test_percentile), cmocka_unit_test(test_loss), cmocka_unit_test(test_bisection),
-		cmocka_unit_test(test_texts), cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_texts), cmocka_unit_test(test_rules), cmocka_unit_test(test_ratios),
+		cmocka_unit_test(test_overhead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
