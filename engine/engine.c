@@ -134,6 +134,7 @@ static int fill_ledger(struct engine *engine, struct ledger *ledger)
 
 		memcpy(line->label, sink->label, sizeof line->label);
 		line->name = sink->ops->name;
+		line->sheds = sink->sheds;
 		line->offered = atomic_load_statistic(&sink->offered);
 		read_sink(sink, line);
 	}

@@ -81,8 +81,10 @@ int ledger_balance(struct ledger *ledger, struct error *error)
 	/* Records go to all sinks in one order: what every one of them has is what the worst of them has. */
 	ledger->written = ledger->offered;
 	for (unsigned i = 0; i < ledger->sink_count; i++) {
-		if (ledger->sinks[i].failed && ledger->sinks[i].written < ledger->written)
-			ledger->written = ledger->sinks[i].written;
+		const struct ledger_sink *sink = &ledger->sinks[i];
+
+		if (sink->failed && !sink->sheds && sink->written < ledger->written)
+			ledger->written = sink->written;
 	}
 	add_loss(ledger, "output_failed", ledger->offered - ledger->written);
 	ledger->seen = ledger->filtered_user = ledger->cut = ledger->wire_bytes = 0;

@@ -39,6 +39,7 @@ struct ledger_sink {
 	char label[256];
 	const char *name;
 	uint64_t offered, written, shed, bytes;
+	bool sheds;                      /* sink.sheds */
 	bool failed;                     /* shed are those that are not in the output for certain */
 	struct source_counter events[SOURCE_COUNTERS];
 	unsigned event_count;
@@ -53,7 +54,8 @@ struct ledger {
 	uint64_t start_ns, end_ns;   /* UNIX epoch; end 0 while running */
 	uint64_t seen;
 	uint64_t offered;            /* records given to the sinks */
-	uint64_t written;            /* of these, the first so many: those that every sink that failed still has */
+	uint64_t written;            /* of these, the first so many: those that every sink that failed still has;
+					but what a network sink shed is its own figure alone */
 	uint64_t filtered;           /* user-space rejects and packets after -c */
 	uint64_t filtered_user;
 	uint64_t after_limit;

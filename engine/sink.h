@@ -79,6 +79,7 @@ struct sink {
 	_Atomic uint64_t written;   /* of these, written; the engine counts a successful write as all but shed */
 	_Atomic uint64_t shed;      /* of these, given up by the sink itself (network sinks) */
 	_Atomic uint64_t bytes;     /* bytes written */
+	bool sheds;                 /* its far end may refuse records while others have them: no loss of the run */
 	_Atomic bool failed;        /* (writer) sets: a write, flush or finish failed */
 	_Atomic uint64_t kept;      /* when it failed: of the records offered, the first so many are in the output. The sink
 				       sets it where it knows better than "all before the failed call"; see SINK_KEPT_UNKNOWN */

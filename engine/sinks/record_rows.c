@@ -39,6 +39,12 @@ static int record_rows_finish(struct sink *sink, const struct ledger *ledger)
 		source_stats_add(sink->events, &sink->event_count, records->rows->events[i].name,
 				 records->rows->events[i].count);
 	sink->error = records->rows->error;
+	/* A far end that took a part has that part. */
+	if (rc)
+		atomic_store_explicit(&sink->kept,
+				      atomic_load_explicit(&sink->offered, memory_order_relaxed) -
+					      atomic_load_explicit(&sink->shed, memory_order_relaxed),
+				      memory_order_relaxed);
 	return rc;
 }
 
@@ -80,6 +86,7 @@ static int record_rows_open(netsink_opener *open, const struct sink_ops *ops, co
 		return error_set_errno(error, -ENOMEM, "%s", target);
 	records->sink.ops = ops;
 	records->sink.needs = SINK_NEEDS_RECORD;
+	records->sink.sheds = true;
 	rc = open(target, &row_record, options, &records->rows, error);
 	if (rc)
 		free(records);
