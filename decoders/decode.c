@@ -151,6 +151,53 @@ void decode_tunnel_is(struct decode *d, enum tunnel_type type, bool has_id, uint
 	}
 }
 
+/* Link types that few captures have: a header of the capturing system or of a switch, and other links. */
+static enum decode_next decode_link_rare(struct decode *d, uint16_t link_type)
+{
+	switch (link_type) {
+	case LINK_SLIP:
+		return decode_slip(d);
+	case LINK_PPI:
+		return decode_ppi(d);
+	case LINK_PKTAP:
+		return decode_pktap(d);
+	case LINK_PFLOG:
+		return decode_pflog(d);
+	case LINK_ENC:
+		return decode_enc(d);
+	case LINK_NFLOG:
+		return decode_nflog(d);
+	case LINK_IPNET:
+		return decode_ipnet(d);
+	case LINK_IPOIB:
+		return decode_ipoib(d);
+	case LINK_JUNIPER_ETHERNET:
+		return decode_juniper(d);
+	case LINK_PPP_WITH_DIRECTION:
+		return decode_ppp_direction(d);
+	case LINK_FRAME_RELAY:
+		return decode_frame_relay(d);
+	case LINK_IEEE802_11:
+		return decode_wlan(d);
+	case LINK_IEEE802_11_RADIOTAP:
+		return decode_radiotap(d);
+	case LINK_FDDI:
+		return decode_fddi(d);
+	case LINK_TOKEN_RING:
+		return decode_token_ring(d);
+	case LINK_DSA_TAG:
+		return decode_dsa(d);
+	case LINK_EDSA_TAG:
+		return decode_edsa(d);
+	case LINK_BROADCOM_TAG:
+		return decode_broadcom(d);
+	case LINK_BROADCOM_TAG_PREPEND:
+		return decode_broadcom_prepend(d);
+	default:
+		return NEXT_END;
+	}
+}
+
 static enum decode_next decode_link(struct decode *d, uint16_t link_type)
 {
 	switch (link_type) {
@@ -181,8 +228,12 @@ static enum decode_next decode_link(struct decode *d, uint16_t link_type)
 		return NEXT_PPPOE;
 	case LINK_CISCO_HDLC:
 		return NEXT_CISCO_HDLC;
+	case LINK_MPLS:
+		return NEXT_MPLS;
+	case LINK_ATM_RFC1483:
+		return NEXT_LLC;
 	default:
-		return NEXT_END;
+		return decode_link_rare(d, link_type);
 	}
 }
 

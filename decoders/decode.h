@@ -16,19 +16,40 @@
 enum link_type {
 	LINK_NULL = 0,        /* BSD loopback, host byte order of the capturing machine */
 	LINK_ETHERNET = 1,
+	LINK_TOKEN_RING = 6,
+	LINK_SLIP = 8,
 	LINK_PPP = 9,
+	LINK_FDDI = 10,
 	LINK_RAW_OLD12 = 12,  /* DLT_RAW on Linux, seen in old files */
 	LINK_RAW_OLD14 = 14,
 	LINK_PPP_HDLC = 50,
 	LINK_PPPOE = 51,
+	LINK_ATM_RFC1483 = 100,
 	LINK_RAW = 101,
 	LINK_CISCO_HDLC = 104,
+	LINK_IEEE802_11 = 105,
+	LINK_FRAME_RELAY = 107,
 	LINK_LOOP = 108,      /* OpenBSD loopback, network byte order */
+	LINK_ENC = 109,       /* OpenBSD, IPsec */
 	LINK_LINUX_SLL = 113,
+	LINK_PFLOG = 117,
+	LINK_IEEE802_11_RADIOTAP = 127,
 	LINK_PPP_PPPD = 166,
+	LINK_JUNIPER_ETHERNET = 178,
+	LINK_PPI = 192,
+	LINK_PPP_WITH_DIRECTION = 204,
+	LINK_MPLS = 219,
+	LINK_IPNET = 226,     /* Solaris */
 	LINK_IPV4 = 228,
 	LINK_IPV6 = 229,
+	LINK_NFLOG = 239,
+	LINK_IPOIB = 242,
+	LINK_PKTAP = 258,     /* Darwin */
 	LINK_LINUX_SLL2 = 276,
+	LINK_BROADCOM_TAG = 281,
+	LINK_BROADCOM_TAG_PREPEND = 282,
+	LINK_DSA_TAG = 284,   /* Marvell switches */
+	LINK_EDSA_TAG = 285,
 };
 
 #define DECODE_TUNNEL_BOUND 8   /* nested tunnels */

@@ -46,6 +46,15 @@ enum decode_next decode_type_or_length(struct decode *d, uint16_t type)
 	return NEXT_LLC;
 }
 
+/* ISL's header looks like an 802.3 frame to a multicast address of Cisco's, of type Ethernet. */
+static bool is_isl(const struct decode *d, const uint8_t *header)
+{
+	const uint8_t *llc = cursor_look(&d->cursor, 6);
+
+	return (header[0] & ~2u) == 0x01 && header[1] == 0x00 && load_be24(header + 2) == 0x0c0000 && header[5] < 0x10 &&
+	       llc != NULL && load_be32(llc) == 0xaaaa0300 && load_be16(llc + 4) == 0x000c;
+}
+
 enum decode_next decode_ethernet(struct decode *d)
 {
 	struct record *record = d->record;
@@ -54,6 +63,8 @@ enum decode_next decode_ethernet(struct decode *d)
 
 	if (header == NULL)
 		return NEXT_END;
+	if (__builtin_expect(load_be16(header + 12) <= LENGTH_MAX && is_isl(d, header), 0))
+		return decode_isl(d);
 	decode_trace_at(d, "Ethernet", offset, 14);
 	d->tags_open = false;
 	if (!(record->layers & LAYER_ETH) && record == d->described) {

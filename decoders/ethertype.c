@@ -19,6 +19,7 @@ enum decode_next decode_ethertype(struct decode *d, uint16_t type)
 	case 0x8926:
 	case 0xf1c1:
 	case 0x892f:
+	case 0x8903:
 		return NEXT_TAG_OTHER;
 	case 0x88e5:
 		return NEXT_MACSEC;

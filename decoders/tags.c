@@ -5,12 +5,13 @@
  * VN-Tag; 802.1CB R-TAG; IEC 62439-3 HSR. Each is announced by the EtherType before it and
  * ends in the next one.
  *
+ *     FabricPath (Cisco, 8903)  | tree (10), TTL (6) |  then Ethernet
  *     VLAN     | PCP |D|        VID            |         type          |
  *     I-TAG    | PCP |D|..|        I-SID (24)          |  C-DA, C-SA, type
  *     SecTAG   |V ES SC SCB E C AN|  SL  |     packet number (32)      | SCI (64) if SC | ...
  *
- * Only the tags of the outermost Ethernet go into the record; MACs of an I-TAG's customer frame
- * do not, since the backbone's are outermost.
+ * Only the tags of the outermost Ethernet go into the record; MACs of an I-TAG's customer frame and
+ * of the frame inside FabricPath do not, since the backbone's are outermost.
  */
 #include "decoders/decode_internal.h"
 
@@ -69,6 +70,12 @@ enum decode_next decode_tag_other(struct decode *d)
 			return NEXT_END;
 		decode_trace_at(d, "802.1BR E-TAG", offset, 8);
 		return decode_type_or_length(d, load_be16(tag + 6));
+	}
+	if (d->ethertype == 0x8903) {
+		if (!decode_skip(d, 2, STATUS_MALFORMED_L2))
+			return NEXT_END;
+		decode_trace_at(d, "FabricPath", offset, 2);
+		return NEXT_ETHERNET;
 	}
 	tag = decode_take(d, 6, STATUS_MALFORMED_L2);
 	if (tag == NULL)

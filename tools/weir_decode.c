@@ -31,7 +31,13 @@ static const struct {
 	{ "ipv6", LINK_IPV6 }, { "null", LINK_NULL }, { "loop", LINK_LOOP }, { "linux_sll", LINK_LINUX_SLL },
 	{ "sll", LINK_LINUX_SLL }, { "linux_sll2", LINK_LINUX_SLL2 }, { "sll2", LINK_LINUX_SLL2 }, { "ppp", LINK_PPP },
 	{ "ppp_hdlc", LINK_PPP_HDLC }, { "ppp_pppd", LINK_PPP_PPPD }, { "pppoe", LINK_PPPOE },
-	{ "chdlc", LINK_CISCO_HDLC }, { "c_hdlc", LINK_CISCO_HDLC },
+	{ "chdlc", LINK_CISCO_HDLC }, { "c_hdlc", LINK_CISCO_HDLC }, { "ieee802", LINK_TOKEN_RING }, { "slip", LINK_SLIP },
+	{ "fddi", LINK_FDDI }, { "atm_rfc1483", LINK_ATM_RFC1483 }, { "ieee802_11", LINK_IEEE802_11 },
+	{ "ieee802_11_radio", LINK_IEEE802_11_RADIOTAP }, { "frelay", LINK_FRAME_RELAY }, { "enc", LINK_ENC },
+	{ "pflog", LINK_PFLOG }, { "juniper_ether", LINK_JUNIPER_ETHERNET }, { "ppi", LINK_PPI },
+	{ "ppp_with_dir", LINK_PPP_WITH_DIRECTION }, { "mpls", LINK_MPLS }, { "ipnet", LINK_IPNET }, { "nflog", LINK_NFLOG },
+	{ "ipoib", LINK_IPOIB }, { "pktap", LINK_PKTAP }, { "dsa_tag_brcm", LINK_BROADCOM_TAG },
+	{ "dsa_tag_brcm_prepend", LINK_BROADCOM_TAG_PREPEND }, { "dsa_tag_dsa", LINK_DSA_TAG }, { "dsa_tag_edsa", LINK_EDSA_TAG },
 };
 
 static void print_help(void)

@@ -112,6 +112,8 @@ int main(int argc, char **argv)
 	link_type = pcap_datalink(pcap);
 	if (link_type == DLT_RAW)
 		link_type = LINK_RAW;
+	if (link_type == DLT_ATM_RFC1483)
+		link_type = LINK_ATM_RFC1483;
 	while ((got = pcap_next_ex(pcap, &header, &bytes)) == 1) {
 		/* A buffer that ends where the packet does: AddressSanitizer sees the first byte too many. */
 		uint8_t *exact = malloc(header->caplen ? header->caplen : 1);

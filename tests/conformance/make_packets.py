@@ -21,7 +21,9 @@ from scapy.contrib.igmp import IGMP  # noqa: E402
 from scapy.contrib.mpls import MPLS  # noqa: E402
 
 RANDOM = random.Random(20261122)
-LINKTYPES = {'null': 0, 'ethernet': 1, 'ppp': 9, 'raw': 101, 'chdlc': 104, 'loop': 108, 'sll': 113, 'sll2': 276}
+LINKTYPES = {'null': 0, 'ethernet': 1, 'ppp': 9, 'raw': 101, 'chdlc': 104, 'loop': 108, 'sll': 113, 'sll2': 276,
+             'token_ring': 6, 'fddi': 10, 'llc': 100, 'wlan': 105, 'frame_relay': 107, 'enc': 109, 'pflog': 117,
+             'radiotap': 127, 'juniper': 178, 'ppi': 192, 'ipnet': 226, 'nflog': 239, 'ipoib': 242, 'pktap': 258}
 # Ports that no dissector of tshark claims, so that what lies behind them is not guessed at.
 PORTS = [40001, 40013, 41111, 49999, 51515, 60001, 65000]
 
@@ -384,6 +386,43 @@ def linked(header4, header6, count):
         yield (header6 if isinstance(packet, IPv6) else header4) + bytes(packet)
 
 
+def rare_links(directory):
+    """Link types that few captures have: a header of fixed form, then a packet or a frame."""
+    h = bytes.fromhex
+    llc4, llc6 = h('aaaa030000000800'), h('aaaa0300000086dd')
+    wlan = h('08010000 020000000003 020000000001 020000000002 1000')
+    qos = h('88030000 020000000003 020000000001 020000000002 1000 020000000004 0000')
+    ring = h('1040 020000000002 820000000001 06300011 0020')
+    fddi = h('50 000c29000002 000c29000001')
+    pflog = '3d%s0000 656d3000000000000000000000000000' + '00' * 40 + '02000000'
+    radiotap = h('00001200 03000000 0011223344556677 0000')
+    two = {
+        'token_ring': (ring + llc4, ring + llc6), 'fddi': (fddi + llc4, fddi + llc6),
+        'llc': (llc4, llc6), 'wlan': (wlan + llc4, qos + llc6), 'radiotap': (radiotap + wlan + llc4, radiotap + qos + llc6),
+        'enc': (h('020000000000123400000001'), h('180000000000123400000001')),
+        'pflog': (h(pflog % '02'), h(pflog % '18')), 'ipoib': (h('00' * 40 + '08000000'), h('00' * 40 + '86dd0000')),
+        'frame_relay': (h('184103cc'), h('1841038e')), 'ipnet': (h('0102' + '00' * 22), h('011a' + '00' * 22)),
+        'juniper': (h('4d474382 0006 020101010209 02000000'), h('4d474302 06000000')),
+    }
+    for name, (header4, header6) in two.items():
+        write(directory, name, name, linked(header4, header6, 60))
+    write(directory, 'frame_relay_snap', 'frame_relay',
+          linked(h('1841030080') + llc4[3:], h('1841030080') + llc6[3:], 30))
+    write(directory, 'frame_relay_cisco', 'frame_relay', linked(h('18410800'), h('184186dd'), 30))
+    pktap = struct.pack('<III24sII', 108, 1, 1, b'en0', 1, 2).ljust(108, b'\0')
+    for name, link, header in (('frame_relay_bridged', 'frame_relay', h('18410300 80 0080c20007')), ('pktap', 'pktap', pktap),
+                               ('juniper_ethernet', 'juniper', h('4d474381 0006 020101010209')),
+                               ('ppi', 'ppi', h('00001000 01000000') + bytes(8))):
+        write(directory, name, link, [header + bytes(frame()) for _ in range(40)])
+    nflog = h('02000007 08000100 08000103 05000a00 00000000')
+    write(directory, 'nflog', 'nflog', [nflog + struct.pack('<HH', 4 + len(p), 9) + p for p in
+                                        (bytes(leaf4()) for _ in range(40))])
+    trunk = [bytes(frame()) for _ in range(60)]
+    write(directory, 'isl', 'ethernet', [h('01000c000000 020000000009') + struct.pack('>H', min(len(f) + 16, 1500)) +
+                                         h('aaaa0300000c 0003 0000 0000') + f + bytes(4) for f in trunk])
+    write(directory, 'fabricpath', 'ethernet', [h('020abd000000 020abc000000 8903 4020') + f + bytes(4) for f in trunk])
+
+
 def cut(packets):
     for packet in packets:
         yield packet[:RANDOM.randrange(14, min(len(packet), 120) + 1)], len(packet)
@@ -407,6 +446,7 @@ def main():
     write(directory, 'sll', 'sll', linked(b'\0\0\0\1' + address + b'\x08\0', b'\0\4\0\1' + address + b'\x86\xdd', 120))
     write(directory, 'sll2', 'sll2',
           linked(b'\x08\0\0\0\0\0\0\2\0\1\0\6\0\x50\x56\1\2\3\0\0', b'\x86\xdd\0\0\0\0\0\2\0\1\4\6\0\x50\x56\1\2\3\0\0', 120))
+    rare_links(directory)
 
 
 if __name__ == '__main__':

@@ -3,13 +3,14 @@
 # What weir walks through; anything else ends the path. PDML's names.
 LINK = {'eth', 'vlan', 'ieee8021ad', 'llc', 'ieee8021ah', 'macsec', 'mpls', 'pwethheuristic', 'pwethcw', 'pwethnocw',
         'pppoes', 'ppp', 'chdlc', 'sll', 'null', 'loop', 'etag', 'vntag', 'ieee8021cb', 'hsr', 'bcp_bpdu', 'raw',
-        'ethertype', 'ppp_hdlc', 'pwach', 'pweth', 'pwmcw', 'prp'}
+        'ethertype', 'ppp_hdlc', 'pwach', 'pweth', 'pwmcw', 'prp', 'fr', 'wlan', 'radiotap', 'ppi', 'pktap', 'pflog', 'enc',
+        'nflog', 'ipnet', 'ipoib', 'juniper', 'isl', 'cfp', 'fddi', 'tr', 'slip'}
 TRANSPORT = {'tcp', 'udp', 'udplite', 'sctp', 'dccp', 'icmp', 'icmpv6', 'igmp'}
 IP_EXTRA = {'ah', 'mipv6', 'hip', 'shim6', 'ipv6.hopopts', 'ipv6.dstopts', 'ipv6.routing', 'ipv6.fraghdr'}
 TUNNELS = {'gre': 5, 'erspan': 9, 'vxlan': 11, 'vxlan_gpe': 12, 'geneve': 13, 'gtp': 14, 'l2tp': 15, 'teredo': 17,
            'ayiya': 18, 'esp': 19, 'nsh': 20, 'etherip': 23}
 OTHER = {'geninfo', 'frame', 'udpencap', 'fake-field-wrapper', 'eth.fcs', 'eth.trailer', '_ws.expert', 'pkt_comment',
-         'sctp_chunk'}
+         'sctp_chunk', 'wlan_radio'}
 KNOWN = LINK | TRANSPORT | IP_EXTRA | set(TUNNELS) | {'ip', 'ipv6', 'arp', 'udpencap', 'frame'}
 NEXT = {'ip.proto', 'ipv6.nxt', 'ipv6.hopopts.nxt', 'ipv6.dstopts.nxt', 'ipv6.routing.nxt', 'ipv6.fraghdr.nxt',
         'ah.next_header', 'mip6.proto', 'hip.proto', 'shim6.nxt', 'ipv6.shim6.nxt'}
@@ -51,6 +52,14 @@ def fields_of(element, quoted=True):
             continue
         yield child
         yield from fields_of(child, quoted)
+
+
+def field_value(element, name):
+    """The bytes, in hexadecimal, that a named field of an element lies in."""
+    for field in element:
+        if field.get('name') == name:
+            return (field.get('unmaskedvalue') or field.get('value')).lower()
+    return ''
 
 
 class Level(dict):
@@ -124,6 +133,14 @@ class Tree:
                 self.link['src_mac'] = field.get('show')
             elif first and name == 'eth.dst':
                 self.link['dst_mac'] = field.get('show')
+
+    def on_cfp(self, proto):
+        """FabricPath's addresses: fields of six bytes, that tshark shows as no MAC addresses."""
+        for field in proto:
+            for name, key in (('cfp.d_hmac', 'dst_mac'), ('cfp.s_hmac', 'src_mac')):
+                if field.get('name') == name:
+                    parts = [field_value(field, part) for part in ('cfp.swid', 'cfp.sswid', 'cfp.lid')]
+                    self.link.setdefault(key, ':'.join(''.join(parts)[i:i + 2] for i in range(0, 12, 2)))
 
     def tag(self, proto, prefix):
         values = {field.get('name'): number(field.get('show') or '') for field in fields_of(proto)}

@@ -13,7 +13,8 @@ import sys
 import zlib
 
 # As in fuzz_decode.c and fuzz_sinks.c.
-DECODE_LINKS = [1, 0, 9, 12, 14, 50, 51, 101, 104, 108, 113, 166, 228, 229, 276, 147]
+DECODE_LINKS = [1, 0, 9, 12, 14, 50, 51, 101, 104, 108, 113, 166, 228, 229, 276, 147, 6, 8, 10, 100, 105, 107, 109, 117, 127,
+                178, 192, 204, 219, 226, 239, 242, 258, 281, 282, 284, 285]
 SINK_LINKS = [1, 101, 113, 276]
 LINK_NAMES = {'null': 0, 'ethernet': 1, 'ppp': 9, 'raw': 101, 'loop': 108, 'sll': 113, 'sll2': 276, 'chdlc': 104,
               'ipv4': 228, 'ipv6': 229, 'pppoe': 51, 'ppp-hdlc': 50, 'ppp-pppd': 166}

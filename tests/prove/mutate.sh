@@ -31,12 +31,14 @@ while IFS='|' read -r file entry change; do
 	rm -rf "$tree"
 done <<'LIST'
 arp.c|arp|s/decode_take(d, 8,/decode_take(d, 1,/
+capture_header.c|ipoib|s/decode_take(d, 44,/decode_take(d, 41,/
 cooked.c|sll|s/decode_take(d, 16,/decode_take(d, 1,/
 cursor.h|udp|s/return cursor->end >= length &&.*/return cursor->at <= cursor->end;/
 checksum.c|tcp|s/cursor_take(&bytes, 8)/cursor_take(\&bytes, 7)/
 decode.c|esp|s,trace->count >= DECODE_TRACE_LAYERS,trace->count > DECODE_TRACE_LAYERS,
 esp_udp.c|esp_udp|s/decode_take(d, 8,/decode_take(d, 1,/
 ethernet.c|ethernet|s/decode_take(d, 14,/decode_take(d, 13,/
+frame_relay.c|frame_relay|s/decode_take(d, 5,/decode_take(d, 4,/
 gre.c|erspan|s/decode_take(d, 8,/decode_take(d, 3,/
 gtpu.c|gtpu|s/decode_take(d, 8,/decode_take(d, 7,/
 icmp.c|icmp|s/decode_take(d, 8,/decode_take(d, 7,/
@@ -46,12 +48,15 @@ l2tp.c|l2tp_udp|s/decode_take(d, 6,/decode_take(d, 5,/
 mpls.c|mpls|s/decode_take(d, 4,/decode_take(d, 2,/
 nsh.c|nsh|s/decode_take(d, 8,/decode_take(d, 6,/
 ppp.c|pppoe|s/decode_take(d, 6,/decode_take(d, 5,/
+ring.c|token_ring|s/decode_take(d, 14,/decode_take(d, 8,/
 sctp.c|dccp|s/decode_take(d, 12,/decode_take(d, 8,/
+switch_tag.c|dsa|s/decode_take(d, 18,/decode_take(d, 17,/
 tags.c|pbb|s/decode_take(d, 18,/decode_take(d, 17,/
 tcp.c|tcp|s/decode_take(d, 20,/decode_take(d, 15,/
 teredo.c|ayiya|s/decode_take(d, 8,/decode_take(d, 3,/
 udp.c|udp|s/decode_take(d, 8,/decode_take(d, 7,/
 vxlan.c|geneve|s/decode_take(d, 8,/decode_take(d, 6,/
+wlan.c|wlan|s/decode_take(d, 2,/decode_take(d, 1,/
 decode_fast.h|packet|0,/cursor_take(&p->cursor, 20)/s//cursor_take(\&p->cursor, 19)/
 LIST
 [ $failed = 0 ] && echo "mutations: every one was seen"
