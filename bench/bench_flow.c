@@ -7,7 +7,8 @@
  * Each flow is a TCP connection: SYN, SYN-ACK, then --rounds segments of 100 bytes each way in turn, and at
  * the end FIN both ways; flow after flow in each round, so that every packet finds its entry cold.
  *
- * --write FILE writes the same packets as a pcap file instead, for other programs (flow_beside.sh).
+ * --write FILE FLOWS [ROUNDS] writes the same packets as a pcap file instead, for other programs
+ * (flow_beside.py, sinks_beside.py).
  */
 #include <unistd.h>
 
@@ -165,8 +166,10 @@ int main(int argc, char **argv)
 	struct plan plan = { .flows = 1000000, .rounds = 6 };
 	uint64_t flows = plan.flows;
 
-	if (argc == 4 && strcmp(argv[1], "--write") == 0) {
+	if (argc >= 4 && argc <= 5 && strcmp(argv[1], "--write") == 0) {
 		plan.flows = (uint32_t)atoi(argv[3]);
+		if (argc == 5)
+			plan.rounds = (uint32_t)atoi(argv[4]);
 		write_pcap(&plan, argv[2]);
 		return 0;
 	}

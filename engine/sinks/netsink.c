@@ -33,6 +33,7 @@ struct netsink {
 	bool may_wait;
 	const _Atomic bool *cancel;
 	unsigned patience_ms;        /* with may_wait: how long without a delivery */
+	uint64_t waited_ms;          /* with may_wait, in all */
 	_Atomic uint64_t deliveries; /* chunks */
 	/* The thread's, read by finish after it ended. */
 	struct chunk chunk;   /* in work; count 0: none */
@@ -244,7 +245,7 @@ static void *netsink_run(void *context)
 /* Rows that come from files need not be lost: their reader can wait, as long as the far end takes any. */
 static bool wait_for_room(struct netsink *netsink, void **slot)
 {
-	uint64_t seen = 0, since = now_ms(CLOCK_MONOTONIC);
+	uint64_t seen = 0, begun = now_ms(CLOCK_MONOTONIC), since = begun;
 
 	if (!netsink->may_wait)
 		return false;
@@ -258,11 +259,12 @@ static bool wait_for_room(struct netsink *netsink, void **slot)
 		}
 		if (now - since > netsink->patience_ms || (netsink->cancel && atomic_load(netsink->cancel))) {
 			netsink->may_wait = false; /* once is enough */
-			return false;
+			break;
 		}
 		sleep_ms(1);
 	}
-	return true;
+	netsink->waited_ms += now_ms(CLOCK_MONOTONIC) - begun;
+	return netsink->may_wait;
 }
 
 static int netsink_put(struct row_sink *rows, const void *row)
@@ -315,6 +317,7 @@ static int netsink_finish(struct row_sink *rows, const struct ledger *ledger)
 	}
 	if (netsink->transport->events)
 		netsink->transport->events(netsink->transport, rows->events, &rows->event_count);
+	add_event(netsink, "writer_waited_ms", netsink->waited_ms);
 	if (undelivered == 0)
 		return 0;
 	rows->error = netsink->failure;

@@ -45,6 +45,7 @@ struct row_kind {
 	bool (*is_ipv6)(const void *row);    /* how its addresses are written as text */
 	uint32_t (*flow_hash)(const void *row);
 	char *(*ndjson)(char *p, const void *row); /* NULL: row_ndjson's generic way */
+	uint8_t *(*binary)(uint8_t *p, const void *row); /* row_binary without batch_id; NULL: the generic way */
 };
 
 extern const struct row_kind row_record, row_flow;
