@@ -412,6 +412,9 @@ int netsink_start(struct netsink_transport *transport, const char *target, const
 	if (rc)
 		goto fail;
 	netsink->chunk_rows = queue / 4 < NETSINK_CHUNK ? queue / 4 : NETSINK_CHUNK;
+	/* A small spool is filled by several chunks: what does not fit is shed a chunk at a time. */
+	if (options->spool_dir && netsink->chunk_rows > limit / 4 / kind->size)
+		netsink->chunk_rows = (uint32_t)(limit / 4 / kind->size);
 	netsink->slots = aligned_alloc(64, ((size_t)queue * kind->size + 63) & ~(size_t)63);
 	netsink->chunk_memory = malloc((size_t)NETSINK_CHUNK * kind->size);
 	if (!netsink->slots || !netsink->chunk_memory ||
