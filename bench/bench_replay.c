@@ -35,7 +35,7 @@ static double frames_ns(struct blocks *blocks, bool decode, struct record *recor
 			bench_die("the blocks ended early");
 		for (int i = 0; i < count; i++) {
 			if (decode) {
-				struct record *record = &records[(done + (unsigned)i) % 256];
+				struct record *record = &records[i];
 
 				decode_packet(&options, frames[i].data, frames[i].captured_len, frames[i].wire_len,
 					      frames[i].link_type, record, NULL);
@@ -230,7 +230,7 @@ static double whole_ns(const char *sink_spec, unsigned workers, uint64_t packets
 int main(int argc, char **argv)
 {
 	static struct bench bench = { .name = "replay", .unit = "ns/packet", .base = "the bare walk", .runs = 7 };
-	static struct record records[256];
+	static struct record records[SOURCE_BURST];
 	uint64_t packets = 1000000;
 	struct blocks blocks;
 	struct blocks_options options = { .mix = "udp,tcp", .size = "60", .flows = 1000, .first_ns = FIRST_NS };

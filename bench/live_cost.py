@@ -51,6 +51,7 @@ SENDER, TAKER = cpus[0], cpus[-1]
 
 contestants = {
     'weir -w x.pcapng': [weir, 'capture', '-i', 'lc0', '-w', work + '/x.pcapng', '--pin', str(TAKER)],
+    'weir -w x.pcap': [weir, 'capture', '-i', 'lc0', '-w', work + '/x.pcap', '--pin', str(TAKER)],
     'weir -w x.weir': [weir, 'capture', '-i', 'lc0', '-w', work + '/x.weir', '--pin', str(TAKER)],
     'weir -w null:': [weir, 'capture', '-i', 'lc0', '-w', 'null:', '--pin', str(TAKER)],
     'weir text >/dev/null': [weir, 'capture', '-i', 'lc0', '-w', 'text:/dev/null', '--pin', str(TAKER)],
