@@ -7,10 +7,13 @@
  * somebody does.
  *
  *	sleeper                              ringer
- *	announced = 1                        publish work (release)
+ *	announced = what for                 publish work (release)
  *	fence            pairs with:         fence
- *	look for work                        if (announced) write(eventfd)
+ *	look for work                        if (announced & work) write(eventfd)
  *	sleep if there is none
+ *
+ * A wake-up costs as much as a hundred packets, so that the sleeper says what it sleeps for: who publishes
+ * something else leaves it asleep.
  */
 #ifndef WEIR_ENGINE_DOORBELL_H
 #define WEIR_ENGINE_DOORBELL_H
@@ -23,9 +26,12 @@
 
 #include "ringbuf/atomics.h"
 
+/* What a sleeper may be called for; the owner of the bell gives the bits below DOORBELL_CALL a meaning. */
+#define DOORBELL_CALL (UINT32_C(1) << 31) /* whatever cannot wait */
+
 struct doorbell {
 	int fd;                     /* eventfd, nonblocking; -1: not opened */
-	_Atomic uint32_t announced; /* (sleeper) sets, (ringer) clears when it rings */
+	_Atomic uint32_t announced; /* what for, 0: awake; (sleeper) sets, (ringer) clears when it rings */
 };
 
 /* 0 or -errno. */
@@ -43,10 +49,11 @@ static inline void doorbell_close(struct doorbell *bell)
 	bell->fd = -1;
 }
 
-/* (sleeper) "I am about to sleep." Look for work after this, and sleep only if there is none. */
-static inline void doorbell_announce(struct doorbell *bell)
+/* (sleeper) "I am about to sleep, and these and DOORBELL_CALL shall wake me." Look for work after this, and
+ * sleep only if there is none. */
+static inline void doorbell_announce(struct doorbell *bell, uint32_t what_for)
 {
-	atomic_store_explicit(&bell->announced, 1, memory_order_relaxed);
+	atomic_store_explicit(&bell->announced, DOORBELL_CALL | what_for, memory_order_relaxed);
 	atomic_fence_sleep(); /* pairs with: doorbell_ring */
 }
 
@@ -60,13 +67,13 @@ static inline void doorbell_awake(struct doorbell *bell)
 		return; /* nobody had rung: EAGAIN */
 }
 
-/* (any thread) Wakes the sleeper, if there is one, to see what was published before this. */
-static inline void doorbell_ring(struct doorbell *bell)
+/* (any thread) Wakes the sleeper, if there is one that sleeps for this, to see what was published before. */
+static inline void doorbell_ring(struct doorbell *bell, uint32_t work)
 {
 	uint64_t one = 1;
 
 	atomic_fence_sleep(); /* pairs with: doorbell_announce */
-	if (atomic_load_explicit(&bell->announced, memory_order_relaxed) == 0)
+	if ((atomic_load_explicit(&bell->announced, memory_order_relaxed) & work) == 0)
 		return;
 	if (atomic_exchange_explicit(&bell->announced, 0, memory_order_relaxed) == 0)
 		return;

@@ -31,13 +31,14 @@ enum frame_flags {
 					   frame's, fragment_len what data holds */
 	FRAME_IS_RECORD = 1u << 4,      /* data is a struct record, already decoded */
 	FRAME_TIME_HARDWARE = 1u << 5,
-	FRAME_VLAN_VALID = 1u << 6,     /* vlan_tci and vlan_tpid hold a tag that is NOT in the bytes: only for
-					   sources that cannot restore it in place */
-	FRAME_CSUM_NOT_READY = 1u << 7,
-	FRAME_TAG_RESTORED = 1u << 8,   /* the kernel had taken the tag out; the source put it back into the bytes */
-	FRAME_AGGREGATED = 1u << 9,     /* GRO/LRO: one frame for several on the wire */
-	FRAME_NO_PACKET = 1u << 10,     /* carries no packet, only ends a span (with FRAME_LAST_OF_SPAN) */
+	FRAME_CSUM_NOT_READY = 1u << 6,
+	FRAME_TAG_RESTORED = 1u << 7,   /* the kernel had taken the tag out; the source put it back into the bytes */
+	FRAME_AGGREGATED = 1u << 8,     /* GRO/LRO: one frame for several on the wire */
+	FRAME_NO_PACKET = 1u << 9,      /* carries no packet, only ends a span (with FRAME_LAST_OF_SPAN) */
 };
+
+/* Most frames have none of these: one look tells. */
+#define FRAME_UNUSUAL (~(uint32_t)(FRAME_DIRECTION_MASK | FRAME_LAST_OF_SPAN))
 
 struct frame {
 	const uint8_t *data;   /* points into the backend's memory; NULL with FRAME_NO_PACKET */
@@ -46,11 +47,9 @@ struct frame {
 	uint32_t wire_len;
 	uint32_t span;         /* id, below source.span_count */
 	uint32_t flags;        /* enum frame_flags */
-	uint16_t vlan_tci;
-	uint16_t vlan_tpid;
+	uint32_t fragment_len; /* with FRAME_MORE_FRAGMENTS only */
 	uint16_t link_type;    /* enum link_type */
 	uint16_t interface;    /* index into the run's interface table */
-	uint32_t fragment_len; /* with FRAME_MORE_FRAGMENTS only */
 };
 
 struct source_counter {
@@ -124,6 +123,8 @@ struct source {
 	int fd;                 /* pollable (edge-triggered EPOLLIN), or -1: rx_burst always knows (files, memory) */
 	uint16_t interface;     /* index of its interface (a file: the first) */
 	uint32_t span_count;    /* span ids are below this; sizes the return queue */
+	uint32_t spans_lazy;    /* so many returned spans may wait until the worker wakes for another reason; 0: each
+				   is wanted at once */
 	uint32_t drain_ms;      /* how long after stop the kernel may still hand over what it had (two retire periods) */
 	uint32_t look_ms;       /* the worker sleeps at most so long before it calls arm again: something that fd does
 				   not tell (an interface that goes away); 0: for ever */

@@ -33,7 +33,7 @@ void worker_ring_writer(struct worker *worker)
 	if (worker->unrung == 0)
 		return;
 	worker->unrung = 0;
-	doorbell_ring(worker->config.writer_bell);
+	doorbell_ring(worker->config.writer_bell, DOORBELL_CALL);
 }
 
 static bool reserve_slots(struct worker *worker)
@@ -55,7 +55,7 @@ static bool wait_for_slots(struct worker *worker)
 
 		if (worker_flag(&worker->abort_asked))
 			return false;
-		doorbell_announce(&worker->bell);
+		doorbell_announce(&worker->bell, WORKER_BELL_SLOTS);
 		if (!reserve_slots(worker) && !worker_flag(&worker->abort_asked))
 			poll(&poll_bell, 1, -1);
 		doorbell_awake(&worker->bell);
@@ -139,33 +139,45 @@ static uint32_t status_of(const struct frame *frame)
 {
 	uint32_t status = frame->flags & FRAME_DIRECTION_MASK;
 
-	if (frame->flags & (FRAME_TIME_HARDWARE | FRAME_CSUM_NOT_READY | FRAME_TAG_RESTORED | FRAME_AGGREGATED)) {
-		status |= (frame->flags & FRAME_TIME_HARDWARE) ? STATUS_TIME_HARDWARE : 0;
-		status |= (frame->flags & FRAME_CSUM_NOT_READY) ? STATUS_CHECKSUM_NOT_READY : 0;
-		status |= (frame->flags & FRAME_TAG_RESTORED) ? STATUS_TAG_RESTORED : 0;
-		status |= (frame->flags & FRAME_AGGREGATED) ? STATUS_AGGREGATED : 0;
-	}
+	status |= (frame->flags & FRAME_TIME_HARDWARE) ? STATUS_TIME_HARDWARE : 0;
+	status |= (frame->flags & FRAME_CSUM_NOT_READY) ? STATUS_CHECKSUM_NOT_READY : 0;
+	status |= (frame->flags & FRAME_TAG_RESTORED) ? STATUS_TAG_RESTORED : 0;
+	status |= (frame->flags & FRAME_AGGREGATED) ? STATUS_AGGREGATED : 0;
 	return status;
 }
 
-static void fill_record(struct worker *worker, const struct frame *frame, struct record *record)
+static __attribute__((noinline)) void fill_unusual(struct worker *worker, const struct frame *frame,
+						   struct record *record)
 {
 	bool unready = (frame->flags & FRAME_CSUM_NOT_READY) != 0;
 	uint32_t length = (frame->flags & FRAME_MORE_FRAGMENTS) ? frame->fragment_len : frame->captured_len;
 
 	if (frame->flags & FRAME_IS_RECORD) {
 		memcpy(record, frame->data, sizeof *record);
-		record->interface = frame->interface;
 		return;
 	}
 	decode_packet(unready ? &worker->decode_unready : &worker->config.decode, frame->data, length,
 		      frame->wire_len, frame->link_type, record, NULL);
 	record->timestamp_ns = frame->timestamp_ns;
 	record->captured_length = frame->captured_len;
-	record->interface = frame->interface;
 	record->status |= status_of(frame);
 	if (worker->config.hold_packets)
 		record->packet_offset = (uint64_t)(uintptr_t)frame->data;
+}
+
+static void fill_record(struct worker *worker, const struct frame *frame, struct record *record)
+{
+	if (__builtin_expect((frame->flags & FRAME_UNUSUAL) != 0, false)) {
+		fill_unusual(worker, frame, record);
+	} else {
+		decode_packet(&worker->config.decode, frame->data, frame->captured_len, frame->wire_len,
+			      frame->link_type, record, NULL);
+		record->timestamp_ns = frame->timestamp_ns;
+		record->status |= frame->flags & FRAME_DIRECTION_MASK;
+		if (worker->config.hold_packets)
+			record->packet_offset = (uint64_t)(uintptr_t)frame->data;
+	}
+	record->interface = frame->interface;
 }
 
 /* A burst's frames into the queue. False: aborted. */
@@ -293,7 +305,7 @@ void *worker_main(void *context)
 	atomic_store_explicit(&worker->abort_asked, false, memory_order_relaxed);
 	worker_send_control(worker, SLOT_END, 0, 0);
 	worker_commit(worker);
-	doorbell_ring(worker->config.writer_bell);
+	doorbell_ring(worker->config.writer_bell, DOORBELL_CALL);
 	worker_await_spans(worker);
 	worker_read_stats(worker);
 	return NULL;

@@ -80,11 +80,12 @@ void worker_close(struct worker *worker);
 
 struct spsc *worker_queue(struct worker *worker);
 
-/* (writer) The span's bytes are not used any more. Never blocks: the return queue holds all spans. */
+/* (writer) The span's bytes are not used any more. Never blocks: the return queue holds all spans. Wakes the worker
+ * when it sleeps and more than source.spans_lazy spans wait for it. */
 void worker_return_span(struct worker *worker, uint32_t span);
 
-/* (writer) Slots were released, or spans returned: wake the worker if it waits for them. */
-void worker_wake(struct worker *worker);
+/* (writer) Slots were released: wakes the worker if it waits for one. */
+void worker_slots_released(struct worker *worker);
 
 /* (writer) Asks an idle worker to send a TIME slot, if it can vouch for one. */
 void worker_want_time(struct worker *worker);

@@ -6,6 +6,11 @@
 #include "engine/slot.h"
 #include "engine/worker.h"
 
+/* What a sleeping worker may be called for, besides DOORBELL_CALL. */
+#define WORKER_BELL_SLOTS (UINT32_C(1) << 0) /* the queue has room again */
+#define WORKER_BELL_SPANS (UINT32_C(1) << 1) /* as many spans are back as the source wants at once */
+#define WORKER_BELL_SPAN (UINT32_C(1) << 2)  /* any span is back */
+
 struct worker {
 	struct worker_config config;
 	struct source *source;

@@ -104,13 +104,13 @@ void worker_cancel(struct worker *worker)
 void worker_stop(struct worker *worker)
 {
 	atomic_store_explicit(&worker->stop_asked, true, memory_order_relaxed);
-	doorbell_ring(&worker->bell);
+	doorbell_ring(&worker->bell, DOORBELL_CALL);
 }
 
 void worker_abort(struct worker *worker)
 {
 	atomic_store_explicit(&worker->abort_asked, true, memory_order_relaxed);
-	doorbell_ring(&worker->bell);
+	doorbell_ring(&worker->bell, DOORBELL_CALL);
 }
 
 void worker_join(struct worker *worker)
@@ -148,17 +148,20 @@ void worker_return_span(struct worker *worker, uint32_t span)
 		abort();
 	*(uint32_t *)slot = span;
 	spsc_commit(&worker->returns, 1);
+	doorbell_ring(&worker->bell, spsc_used(&worker->returns) > worker->source->spans_lazy ?
+					     WORKER_BELL_SPAN | WORKER_BELL_SPANS :
+					     WORKER_BELL_SPAN);
 }
 
-void worker_wake(struct worker *worker)
+void worker_slots_released(struct worker *worker)
 {
-	doorbell_ring(&worker->bell);
+	doorbell_ring(&worker->bell, WORKER_BELL_SLOTS);
 }
 
 void worker_want_time(struct worker *worker)
 {
 	atomic_store_explicit(&worker->time_asked, true, memory_order_relaxed);
-	doorbell_ring(&worker->bell);
+	doorbell_ring(&worker->bell, DOORBELL_CALL);
 }
 
 void worker_report(struct worker *worker, struct ledger_ring *ring)

@@ -73,13 +73,13 @@ static bool called_for(struct worker *worker)
 
 /* Sleeps until the source or the doorbell has something, at most timeout_ms (-1: for ever). Returns 0, or what
  * the source's check says. */
-static int sleep_until_called(struct worker *worker, int timeout_ms)
+static int sleep_until_called(struct worker *worker, uint32_t what_for, int timeout_ms)
 {
 	struct epoll_event events[2];
 	int count, result = 0;
 
 	worker_ring_writer(worker);
-	doorbell_announce(&worker->bell);
+	doorbell_announce(&worker->bell, what_for);
 	if (called_for(worker)) {
 		doorbell_awake(&worker->bell);
 		return 0;
@@ -110,7 +110,7 @@ int worker_idle(struct worker *worker)
 		return 0;
 	if (worker->stopping)
 		timeout_ms = 1;
-	return sleep_until_called(worker, timeout_ms);
+	return sleep_until_called(worker, WORKER_BELL_SPANS, timeout_ms);
 }
 
 static void note(struct worker *worker, const char *format, const char *name)
@@ -156,7 +156,7 @@ int worker_survive_loss(struct worker *worker)
 				return result;
 			}
 		}
-		sleep_until_called(worker, REOPEN_PERIOD_MS);
+		sleep_until_called(worker, WORKER_BELL_SPANS | WORKER_BELL_SPAN, REOPEN_PERIOD_MS);
 	}
 	return result;
 }
@@ -167,7 +167,7 @@ void worker_await_spans(struct worker *worker)
 	while (worker->spans_out > 0) {
 		struct pollfd poll_bell = { .fd = worker->bell.fd, .events = POLLIN };
 
-		doorbell_announce(&worker->bell);
+		doorbell_announce(&worker->bell, WORKER_BELL_SPANS | WORKER_BELL_SPAN);
 		if (!returns_waiting(worker))
 			poll(&poll_bell, 1, -1);
 		doorbell_awake(&worker->bell);

@@ -170,11 +170,11 @@ static void tick_sinks(struct writer *writer)
 	}
 }
 
-static void wake_worker(void *context, unsigned queue)
+static void slots_released(void *context, unsigned queue)
 {
 	struct writer *writer = context;
 
-	worker_wake(writer->config.workers[queue]);
+	worker_slots_released(writer->config.workers[queue]);
 }
 
 static void ask_time(void *context, unsigned queue)
@@ -191,8 +191,7 @@ static void give_back(struct writer *writer, const struct merge_batch *batch)
 {
 	for (unsigned i = 0; i < batch->end_count; i++)
 		worker_return_span(writer->config.workers[batch->ends[i].queue], batch->ends[i].span);
-	/* A span's end was a slot: its worker is woken with the slots. */
-	merge_release(writer->merge, wake_worker, writer);
+	merge_release(writer->merge, slots_released, writer);
 }
 
 static int sleep_ms(struct writer *writer, uint64_t go_anyway_ns)
@@ -223,11 +222,11 @@ static void collect_or_sleep(struct writer *writer, struct merge_batch *batch)
 	struct pollfd poll_bell = { .fd = writer->config.bell->fd, .events = POLLIN };
 	uint64_t go_anyway_ns;
 
-	doorbell_announce(writer->config.bell);
+	doorbell_announce(writer->config.bell, 0);
 	merge_collect(writer->merge, batch, clock_wall_ns());
 	if (batch->count == 0 && batch->end_count == 0 && !merge_ended(writer->merge)) {
 		/* Control slots may have been consumed all the same. */
-		merge_release(writer->merge, wake_worker, writer);
+		merge_release(writer->merge, slots_released, writer);
 		writer->asking = false;
 		go_anyway_ns = merge_blocked(writer->merge, ask_time, writer);
 		if (writer->asking && clock_monotonic_ns() >= writer->ask_at_ns)
@@ -245,7 +244,7 @@ void writer_run(struct writer *writer)
 	for (;;) {
 		merge_collect(writer->merge, &batch, clock_wall_ns());
 		if (batch.count == 0 && batch.end_count == 0) {
-			merge_release(writer->merge, wake_worker, writer);
+			merge_release(writer->merge, slots_released, writer);
 			if (merge_ended(writer->merge))
 				break;
 			if (writer->unflushed)

@@ -9,6 +9,9 @@
 #include "engine/sources/afpacket_internal.h"
 
 #define LATE_TIMER_MS 1000 /* a busy machine's retire timer runs late; `empty` mostly ends the wait before */
+/* The worker wakes for each block that the kernel fills; one that comes back meanwhile is not missed until as large
+ * a part of the ring as this is back. */
+#define SPANS_LAZY_SHARE 8
 #define LINK_HEADER_MOST (ETH_HLEN + 2 * BLOCK_TAG_SIZE)
 
 static int open_member(struct afpacket_group *group, unsigned worker, struct error *error)
@@ -33,6 +36,7 @@ static int open_member(struct afpacket_group *group, unsigned worker, struct err
 	if (result != 0)
 		return result;
 	a->source.span_count = a->ring.block_count;
+	a->source.spans_lazy = a->ring.block_count / SPANS_LAZY_SHARE;
 	a->returned = calloc(a->ring.block_count, sizeof *a->returned);
 	if (a->returned == NULL)
 		return error_set_errno(error, -ENOMEM, "cannot open %s", group->interface.name);

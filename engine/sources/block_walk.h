@@ -50,7 +50,7 @@
 
 enum block_walk_mode {
 	BLOCK_WALK_ETHERNET = 0, /* SOCK_RAW, Ethernet header: the tag goes back into the bytes */
-	BLOCK_WALK_PLAIN,        /* SOCK_RAW, another link type: a tag is told by FRAME_VLAN_VALID */
+	BLOCK_WALK_PLAIN,        /* SOCK_RAW, another link type: no header has a place for a tag, it is not told */
 	BLOCK_WALK_COOKED,       /* SOCK_DGRAM: a LINKTYPE_LINUX_SLL2 header is made from the sockaddr_ll */
 };
 
@@ -105,18 +105,12 @@ static inline struct sockaddr_ll *block_walk_address(struct tpacket3_hdr *header
 /* kernel: sll_pkttype of if_packet.h; broadcast and multicast were received as well. */
 static inline uint32_t block_walk_direction(uint8_t packet_type)
 {
-	switch (packet_type) {
-	case PACKET_HOST:
-	case PACKET_BROADCAST:
-	case PACKET_MULTICAST:
-		return DIRECTION_IN;
-	case PACKET_OUTGOING:
-		return DIRECTION_OUT;
-	case PACKET_OTHERHOST:
-		return DIRECTION_OTHER;
-	default:
-		return DIRECTION_UNKNOWN;
-	}
+	static const uint8_t directions[] = {
+		[PACKET_HOST] = DIRECTION_IN,      [PACKET_BROADCAST] = DIRECTION_IN,  [PACKET_MULTICAST] = DIRECTION_IN,
+		[PACKET_OTHERHOST] = DIRECTION_OTHER, [PACKET_OUTGOING] = DIRECTION_OUT,
+	};
+
+	return packet_type < sizeof directions ? directions[packet_type] : DIRECTION_UNKNOWN;
 }
 
 /* The tag's TPID, in host order. kernel: before TP_STATUS_VLAN_TPID_VALID it was always 0x8100. */
@@ -195,15 +189,17 @@ static inline void block_walk_cook(const struct block_walk_setup *setup, struct 
 
 static inline uint32_t block_walk_flags(const struct block_walk_setup *setup, struct tpacket3_hdr *header)
 {
+	const uint32_t told = TP_STATUS_CSUMNOTREADY | TP_STATUS_GSO_TCP | TP_STATUS_TS_RAW_HARDWARE | BLOCK_STATUS_TAGGED;
 	uint32_t status = header->tp_status;
 	uint32_t flags = block_walk_direction(block_walk_address(header)->sll_pkttype);
 
+	flags |= setup->wire_most != 0 && header->tp_len > setup->wire_most ? FRAME_AGGREGATED : 0;
+	if (__builtin_expect((status & told) == 0, true))
+		return flags;
 	flags |= status & TP_STATUS_CSUMNOTREADY ? FRAME_CSUM_NOT_READY : 0;
 	flags |= status & TP_STATUS_GSO_TCP ? FRAME_AGGREGATED : 0;
-	flags |= setup->wire_most != 0 && header->tp_len > setup->wire_most ? FRAME_AGGREGATED : 0;
 	flags |= status & TP_STATUS_TS_RAW_HARDWARE ? FRAME_TIME_HARDWARE : 0;
 	flags |= status & BLOCK_STATUS_TAGGED ? FRAME_TAG_RESTORED : 0;
-	flags |= status & TP_STATUS_VLAN_VALID ? FRAME_VLAN_VALID : 0;
 	return flags;
 }
 
@@ -223,8 +219,6 @@ static inline void block_walk_frame(const struct block_walk_setup *setup, struct
 	frame->wire_len = header->tp_len;
 	frame->span = span;
 	frame->flags = block_walk_flags(setup, header);
-	frame->vlan_tci = (uint16_t)header->hv1.tp_vlan_tci;
-	frame->vlan_tpid = frame->flags & FRAME_VLAN_VALID ? block_walk_tpid(header) : 0;
 	frame->link_type = setup->link_type;
 	frame->interface = setup->interface;
 	frame->fragment_len = 0;

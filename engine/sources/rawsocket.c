@@ -201,17 +201,8 @@ static void read_auxdata(struct rawsocket *raw, const struct tpacket_auxdata *au
 	frame->wire_len = auxdata->tp_len;
 	frame->flags |= auxdata->tp_status & TP_STATUS_CSUMNOTREADY ? FRAME_CSUM_NOT_READY : 0;
 	frame->flags |= auxdata->tp_status & TP_STATUS_GSO_TCP ? FRAME_AGGREGATED : 0;
-	if (!(auxdata->tp_status & TP_STATUS_VLAN_VALID))
-		return;
-	if (frame->link_type == LINK_ETHERNET) {
+	if (auxdata->tp_status & TP_STATUS_VLAN_VALID && frame->link_type == LINK_ETHERNET)
 		restore_tag(raw, auxdata, data, frame);
-	} else {
-		bool known = auxdata->tp_status & TP_STATUS_VLAN_TPID_VALID;
-
-		frame->flags |= FRAME_VLAN_VALID;
-		frame->vlan_tci = auxdata->tp_vlan_tci;
-		frame->vlan_tpid = known ? auxdata->tp_vlan_tpid : ETH_P_8021Q;
-	}
 }
 
 static void fill_frame(struct rawsocket *raw, unsigned i, uint32_t span, struct frame *frame)

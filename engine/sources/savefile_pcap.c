@@ -69,8 +69,6 @@ static inline __attribute__((always_inline)) size_t pcap_walk(struct savefile *f
 		savefile_set_lengths(frame, captured, savefile_load32(at + 12, variant.swap), interface.fcs);
 		frame->span = span;
 		frame->flags = 0;
-		frame->vlan_tci = 0;
-		frame->vlan_tpid = 0;
 		frame->link_type = interface.link_type;
 		frame->interface = interface.index;
 		frame->fragment_len = 0;

@@ -164,8 +164,6 @@ static inline void fill_frame(struct savefile *file, const struct savefile_inter
 	savefile_set_lengths(frame, captured, wire, interface->fcs);
 	frame->span = file->input->current;
 	frame->flags = 0;
-	frame->vlan_tci = 0;
-	frame->vlan_tpid = 0;
 	frame->link_type = interface->link_type;
 	frame->interface = interface->index;
 	frame->fragment_len = 0;
