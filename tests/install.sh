@@ -15,6 +15,10 @@ list() {
 
 missing=
 for package in $(list "${1:-test}"); do
+	# Builds of nodejs that are not Debian's contain npm, and conflict with the package.
+	if [ "$package" = npm ] && command -v npm >/dev/null; then
+		continue
+	fi
 	status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
 	[ "$status" = "install ok installed" ] || missing="$missing $package"
 done
