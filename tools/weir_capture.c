@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +86,18 @@ static bool part_name(const char *spec, char *path, size_t size)
 	return access(path, F_OK) == 0;
 }
 
+/* What the XDP backends need to come back to an interface that was made again: the first to attach there and
+ * turn off its VLAN offloads, afxdp also the second to register memory above RLIMIT_MEMLOCK. The program is
+ * loaded already. */
+static const int xdp_capabilities[] = { CAP_NET_ADMIN, CAP_IPC_LOCK };
+
+static unsigned xdp_capability_count(const struct run_options *options)
+{
+	if (options->backend == NULL)
+		return 0;
+	return strcmp(options->backend, "afxdp") == 0 ? 2 : strcmp(options->backend, "xdp-records") == 0;
+}
+
 static int drop_privileges(const struct run_options *options)
 {
 	char paths[RUN_OUTPUTS][PATH_MAX];
@@ -95,6 +108,9 @@ static int drop_privileges(const struct run_options *options)
 		.outputs = outputs,
 	};
 	struct error error = { 0 };
+
+	needs.capabilities = xdp_capabilities;
+	needs.capability_count = needs.packet_sockets ? xdp_capability_count(options) : 0;
 
 	for (unsigned i = 0; i < options->output_count; i++) {
 		if (part_name(options->outputs[i], paths[needs.output_count], sizeof paths[0])) {

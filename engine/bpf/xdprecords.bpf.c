@@ -18,10 +18,12 @@
 const volatile _Bool use_tai;
 const volatile _Bool extra_ports;                /* some of ports are not 0 */
 const volatile __u16 ports[XDPRECORDS_PORTS];
-const volatile __u64 mac;                        /* of the interface, as its six bytes lie in memory */
 
 /* Wall clock less the program's clock, kept by user space. */
 __u64 clock_offset;
+
+/* Of the interface, as its six bytes lie in memory; another one when it was made again. */
+__u64 mac;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);

@@ -8,16 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/sources/afxdp_internal.h"
-
-static struct afxdp *self(struct source *source)
-{
-	return (struct afxdp *)source;
-}
 
 static int afxdp_start(struct source *source, struct error *error)
 {
-	struct afxdp *afxdp = self(source);
+	struct afxdp *afxdp = afxdp_from(source);
 	int result;
 
 	afxdp_clock_sample(&afxdp->pool.clock);
@@ -37,34 +33,42 @@ static void kick(struct afxdp *afxdp)
 
 static int afxdp_rx_burst(struct source *source, struct frame *frames, unsigned max)
 {
-	struct afxdp *afxdp = self(source);
+	struct afxdp *afxdp = afxdp_from(source);
 	unsigned count = afxdp_pool_rx(&afxdp->pool, frames, max);
 
 	if (xsk_ring_prod__needs_wakeup(&afxdp->pool.fill) || (afxdp->busy_poll && count == 0))
 		kick(afxdp);
-	if (count == 0 && afxdp->down && !afxdp_pool_waiting(&afxdp->pool))
-		return -ENETDOWN;
-	return (int)count;
+	if (count > 0 || !afxdp->down || afxdp_pool_waiting(&afxdp->pool))
+		return (int)count;
+	if (afxdp->deleted)
+		afxdp_count_cut_off(afxdp);
+	return -ENETDOWN;
 }
 
 static void afxdp_release(struct source *source, uint32_t span)
 {
-	afxdp_pool_release(&self(source)->pool, span);
+	afxdp_pool_release(&afxdp_from(source)->pool, span);
 }
 
-static void read_statistics(const struct afxdp *afxdp, struct xdp_statistics *statistics)
+void afxdp_read_statistics(const struct afxdp *afxdp, struct xdp_statistics *statistics)
 {
-	socklen_t length = sizeof *statistics;
+	struct xdp_statistics now = { 0 };
+	socklen_t length = sizeof now;
 
-	*statistics = (struct xdp_statistics){ 0 };
-	getsockopt(afxdp->source.fd, SOL_XDP, XDP_STATISTICS, statistics, &length);
+	*statistics = afxdp->before;
+	if (afxdp->source.fd < 0 || getsockopt(afxdp->source.fd, SOL_XDP, XDP_STATISTICS, &now, &length) < 0)
+		return;
+	statistics->rx_dropped += now.rx_dropped;
+	statistics->rx_ring_full += now.rx_ring_full;
+	statistics->rx_fill_ring_empty_descs += now.rx_fill_ring_empty_descs;
+	statistics->rx_invalid_descs += now.rx_invalid_descs;
 }
 
 /* While packets still come: the ring is empty. After stop: everything that was ever redirected has been
  * handed out or counted as lost, also what was on its way when the map entry went. */
 static bool afxdp_empty(struct source *source)
 {
-	struct afxdp *afxdp = self(source);
+	struct afxdp *afxdp = afxdp_from(source);
 	struct xdp_statistics statistics;
 	struct afxdp_counters counters;
 
@@ -73,20 +77,43 @@ static bool afxdp_empty(struct source *source)
 	if (!afxdp->stopping)
 		return true;
 	afxdp_program_counters(afxdp->group->program, afxdp->queue, &counters);
-	read_statistics(afxdp, &statistics);
-	return afxdp->pool.handed_out + statistics.rx_dropped + statistics.rx_ring_full >= counters.redirected &&
+	afxdp_read_statistics(afxdp, &statistics);
+	return afxdp->pool.handed_out + statistics.rx_dropped + statistics.rx_ring_full + afxdp->cut_off >=
+		       counters.redirected &&
 	       !afxdp_pool_waiting(&afxdp->pool);
 }
 
 static int afxdp_check(struct source *source);
 
+static void went_away(struct afxdp *afxdp, bool deleted)
+{
+	afxdp->losses_of_interface += !afxdp->down;
+	afxdp->down = true;
+	afxdp->deleted |= deleted;
+}
+
+/* A socket of an interface that is down says nothing of it. */
+static void look_for_interface(struct afxdp *afxdp)
+{
+	uint64_t now = clock_monotonic_ns();
+	struct interfaces_entry entry;
+
+	if (now - afxdp->looked_ns < AFXDP_LOOK_MS * NS_PER_MS / 2)
+		return;
+	afxdp->looked_ns = now;
+	if (interfaces_lookup_index(afxdp->bound, &entry) == 0 && !(entry.flags & IFF_UP))
+		went_away(afxdp, false);
+}
+
 static bool afxdp_arm(struct source *source)
 {
-	struct afxdp *afxdp = self(source);
+	struct afxdp *afxdp = afxdp_from(source);
 
 	/* kernel: xsk_poll reports no EPOLLERR for the socket's error (since 5.4): look_ms brings us here. */
 	if (!afxdp->down && afxdp_check(source) < 0)
-		afxdp->down = true;
+		went_away(afxdp, true);
+	if (!afxdp->down)
+		look_for_interface(afxdp);
 	if (xsk_ring_prod__needs_wakeup(&afxdp->pool.fill))
 		kick(afxdp);
 	/* Edge-triggered: what came since the last burst rang already. Without room only a returned span helps. */
@@ -95,7 +122,7 @@ static bool afxdp_arm(struct source *source)
 
 static int afxdp_check(struct source *source)
 {
-	struct afxdp *afxdp = self(source);
+	struct afxdp *afxdp = afxdp_from(source);
 	int pending = 0;
 	socklen_t length = sizeof pending;
 
@@ -103,7 +130,7 @@ static int afxdp_check(struct source *source)
 		return -errno;
 	/* kernel: xsk_notifier, only when the device is unregistered. rx_burst says so when the ring is empty. */
 	if (pending == ENETDOWN)
-		afxdp->down = true;
+		went_away(afxdp, true);
 	if (pending == 0 || pending == ENETDOWN)
 		return 0;
 	return error_set_errno(&source->error, -pending, "queue %u of %s failed", afxdp->queue,
@@ -112,7 +139,7 @@ static int afxdp_check(struct source *source)
 
 static void afxdp_stop(struct source *source)
 {
-	struct afxdp *afxdp = self(source);
+	struct afxdp *afxdp = afxdp_from(source);
 
 	afxdp->stopping = true;
 	afxdp_program_unbind(afxdp->group->program, afxdp->queue);
@@ -141,26 +168,27 @@ static void mode_text(const struct afxdp *afxdp, char *text, size_t size)
 
 	snprintf(text, size, "%s%s%s%s%s",
 		 afxdp->zerocopy			   ? "zero-copy"
-		 : afxdp_program_generic(group->program) ? "generic copy"
+		 : group->plan.mode == AFXDP_GENERIC	   ? "generic copy"
 							   : "native copy",
-		 group->fragments ? ", multi-buffer" : "", afxdp->unaligned ? ", unaligned" : "",
+		 group->plan.fragments ? ", multi-buffer" : "", afxdp->unaligned ? ", unaligned" : "",
 		 afxdp->huge ? ", huge pages" : "", afxdp->busy_poll ? ", busy poll" : "");
 }
 
 static void afxdp_stats(struct source *source, struct source_stats *stats)
 {
-	struct afxdp *afxdp = self(source);
+	struct afxdp *afxdp = afxdp_from(source);
 	const struct afxdp_pool *pool = &afxdp->pool;
 	struct xdp_statistics statistics;
 	struct afxdp_counters counters;
 
 	/* First what is inside seen, then seen: while running, seen is never behind. */
 	stats->handed_out = pool->handed_out;
-	read_statistics(afxdp, &statistics);
+	afxdp_read_statistics(afxdp, &statistics);
 	afxdp_program_counters(afxdp->group->program, afxdp->queue, &counters);
 	stats->seen = counters.redirected;
 	source_stats_add(stats->losses, &stats->loss_count, "rx_dropped", statistics.rx_dropped);
 	source_stats_add(stats->losses, &stats->loss_count, "rx_ring_full", statistics.rx_ring_full);
+	source_stats_add(stats->losses, &stats->loss_count, "interface_gone", afxdp->cut_off);
 	source_stats_add(stats->outside, &stats->outside_count, "xdp_passed", counters.passed);
 	source_stats_add(stats->outside, &stats->outside_count, "xdp_unbound", counters.unbound);
 	if (afxdp->first)
@@ -173,6 +201,7 @@ static void afxdp_stats(struct source *source, struct source_stats *stats)
 	source_stats_add(stats->events, &stats->event_count, "without_timestamp", pool->unstamped);
 	source_stats_add(stats->events, &stats->event_count, "no_room", pool->blocked);
 	source_stats_add(stats->events, &stats->event_count, "kicks", afxdp->kicks);
+	source_stats_add(stats->events, &stats->event_count, "interface_losses", afxdp->losses_of_interface);
 	stats->spans_total = pool->chunk_count;
 	stats->spans_held_most = pool->held_most;
 	mode_text(afxdp, stats->mode, sizeof stats->mode);
@@ -205,12 +234,13 @@ void afxdp_group_close(struct afxdp_group *group)
 		close(group->promiscuous);
 	filter_live_close(&group->filter);
 	filter_close(group->user);
+	pthread_mutex_destroy(&group->lock);
 	free(group);
 }
 
 static void afxdp_close(struct source *source)
 {
-	struct afxdp *afxdp = self(source);
+	struct afxdp *afxdp = afxdp_from(source);
 	struct afxdp_group *group = afxdp->group;
 
 	/* The program goes before the first socket does: no packet is redirected into a socket that closes. */
@@ -230,6 +260,7 @@ const struct source_ops afxdp_ops = {
 	.empty = afxdp_empty,
 	.arm = afxdp_arm,
 	.check = afxdp_check,
+	.reopen = afxdp_reopen,
 	.stop = afxdp_stop,
 	.stats = afxdp_stats,
 	.close = afxdp_close,

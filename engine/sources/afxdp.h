@@ -14,14 +14,16 @@
  * Times are those of the program, stored in front of the packet (bpf_ktime_get_tai_ns, before 6.1
  * bpf_ktime_get_ns) and converted by an offset that is sampled again all 100 ms.
  *
- * Ledger: seen = what the program redirected to the queue = handed out + rx_dropped + rx_ring_full. The
- * failures to fill that rx_fill_ring_empty_descs counts lie in rx_dropped already: an event.
+ * Ledger: seen = what the program redirected to the queue = handed out + rx_dropped + rx_ring_full +
+ * interface_gone. The failures to fill that rx_fill_ring_empty_descs counts lie in rx_dropped already: an event.
  *
  * The end. stop takes the socket out of the map, close detaches the program before it closes sockets.
  * After a SIGKILL the kernel does both, and the guard of afxdp_tags.h restores the offloads.
  *
- * An interface that goes down and up again goes on by itself; one that is deleted ends its sources
- * (-ENETDOWN, no reopen). Received packets only: a NIC's transmit path has no XDP.
+ * An interface that is down or deleted is reported as -ENETDOWN when the ring is dry. reopen waits for one of
+ * that name to be up; when it is another one, with a new socket and UMEM (afxdp_reopen.c). The ledger goes on:
+ * program and counters stay, the statistics of the old socket are added, and what the program had redirected
+ * to a socket that was bound no more is the loss interface_gone. Received packets only: a NIC's transmit path has no XDP.
  *
  * Owner threads: afxdp_open, start and close the control thread, all else the worker of the source. */
 #ifndef WEIR_ENGINE_SOURCES_AFXDP_H

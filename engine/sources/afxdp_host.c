@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -146,6 +147,18 @@ uint32_t afxdp_host_queues(const struct interfaces_entry *interface, uint32_t *m
 	if (*most < queues)
 		*most = queues;
 	return queues;
+}
+
+int afxdp_host_promiscuous(const struct interfaces_entry *interface, int *fd, struct error *error)
+{
+	struct packet_mreq request = { .mr_ifindex = (int)interface->index, .mr_type = PACKET_MR_PROMISC };
+
+	*fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (*fd < 0 || setsockopt(*fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof request) < 0) {
+		error_set_errno(error, -errno, "cannot set %s to promiscuous mode", interface->name);
+		return error_hint(error, "-p captures without");
+	}
+	return 0;
 }
 
 /* --- the peer of a veth ----------------------------------------------------------------------- */

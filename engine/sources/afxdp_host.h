@@ -3,7 +3,7 @@
  * A packet that AF_XDP takes never reaches the stack. So an interface that carries the host's own traffic
  * (its default route, or an address) is refused unless told otherwise.
  *
- * Owner: the control thread. It changes nothing (see afxdp_tags.h). */
+ * Owner: the control thread, or under a lock a worker that comes back. It changes nothing (see afxdp_tags.h). */
 #ifndef WEIR_ENGINE_SOURCES_AFXDP_HOST_H
 #define WEIR_ENGINE_SOURCES_AFXDP_HOST_H
 
@@ -19,6 +19,9 @@ int afxdp_host_may_steal(const struct interfaces_entry *interface, struct error 
 
 /* Receive queues in use (ethtool's channels), at least 1; *most: how many there can be. */
 uint32_t afxdp_host_queues(const struct interfaces_entry *interface, uint32_t *most);
+
+/* A packet socket that holds promiscuous mode as long as it is open. Errors with a hint. */
+int afxdp_host_promiscuous(const struct interfaces_entry *interface, int *fd, struct error *error);
 
 /* The other end of a veth pair. */
 struct afxdp_peer {

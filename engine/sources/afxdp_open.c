@@ -18,53 +18,26 @@
 
 #define CHUNKS_DEFAULT 8192
 #define CHUNKS_LEAST 256
-#define CHUNK_SMALL 2048u
-#define CHUNK_LARGE 4096u
-#define RX_MOST 4096            /* descs: the burst that is absorbed while the worker sleeps */
 #define SIDE_DEFAULT 1024
-#define SIDE_JOINED 69632       /* bytes: a 64 KiB frame with its headers, several cache sets */
-#define HUGE_PAGE (2u << 20)
-#define KERNEL_HEADROOM 256     /* kernel: XDP_PACKET_HEADROOM, of every chunk */
-#define LINK_OVERHEAD 22        /* Ethernet and two tags, above the MTU */
 #define DRAIN_MS 1000
-#define LOOK_MS 500             /* how late a deleted interface may be noticed */
 #define COALESCE_US 100 /* of latency, for the batch that comes in that time */
-#define BUSY_BUDGET 64
-#define BUSY_TRIES 25
-#define BUSY_WAIT_US 20000
-
-/* One way to open, tried in order. */
-struct plan {
-	enum afxdp_mode mode;  /* NATIVE or GENERIC: how the program is attached */
-	uint16_t bind_flags;
-	bool fragments;
-};
 
 #define PLANS_MOST 6
-
-static uint32_t power_of_two(uint32_t least)
-{
-	uint32_t power = 1;
-
-	while (power < least)
-		power *= 2;
-	return power;
-}
 
 /* --- what to try ------------------------------------------------------------------------------ */
 
 static uint32_t chunk_size_for(const struct afxdp_options *afxdp, const struct interfaces_entry *device)
 {
-	uint32_t frame = device->mtu + LINK_OVERHEAD + KERNEL_HEADROOM;
+	uint32_t frame = device->mtu + AFXDP_LINK_OVERHEAD + AFXDP_KERNEL_HEADROOM;
 
 	if (afxdp->chunk_size != 0)
 		return afxdp->chunk_size;
-	if (frame <= CHUNK_SMALL)
-		return CHUNK_SMALL;
-	return afxdp->unaligned && frame < CHUNK_LARGE ? (frame + 63) & ~63u : CHUNK_LARGE;
+	if (frame <= AFXDP_CHUNK_SMALL)
+		return AFXDP_CHUNK_SMALL;
+	return afxdp->unaligned && frame < AFXDP_CHUNK_LARGE ? (frame + 63) & ~63u : AFXDP_CHUNK_LARGE;
 }
 
-static unsigned make_plans(const struct afxdp_options *afxdp, bool jumbo, struct plan *plans)
+static unsigned make_plans(const struct afxdp_options *afxdp, bool jumbo, struct afxdp_plan *plans)
 {
 	const uint16_t zerocopy = XDP_ZEROCOPY | XDP_USE_NEED_WAKEUP, copy = XDP_COPY | XDP_USE_NEED_WAKEUP;
 	enum afxdp_mode mode = afxdp->mode;
@@ -72,157 +45,15 @@ static unsigned make_plans(const struct afxdp_options *afxdp, bool jumbo, struct
 
 	/* Zero-copy drivers with frames of several buffers are few: not asked for without need. */
 	if (mode == AFXDP_AUTO || mode == AFXDP_ZEROCOPY)
-		plans[count++] = (struct plan){ AFXDP_NATIVE, jumbo ? zerocopy | XDP_USE_SG : zerocopy, jumbo };
+		plans[count++] = (struct afxdp_plan){ AFXDP_NATIVE, jumbo ? zerocopy | XDP_USE_SG : zerocopy, jumbo };
 	for (unsigned way = AFXDP_NATIVE; way <= AFXDP_GENERIC; way++) {
 		if (mode != AFXDP_AUTO && mode != way)
 			continue;
-		plans[count++] = (struct plan){ way, copy | XDP_USE_SG, true };
+		plans[count++] = (struct afxdp_plan){ way, copy | XDP_USE_SG, true };
 		if (!jumbo)
-			plans[count++] = (struct plan){ way, copy, false };
+			plans[count++] = (struct afxdp_plan){ way, copy, false };
 	}
 	return count;
-}
-
-/* --- memory ----------------------------------------------------------------------------------- */
-
-static void *map(size_t size, int flags)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
-static int make_memory(struct afxdp *afxdp, const struct afxdp_options *options, bool fragments)
-{
-	struct afxdp_pool *pool = &afxdp->pool;
-	size_t wanted = (size_t)pool->chunk_size * pool->chunk_count;
-
-	afxdp->area_size = (wanted + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-	afxdp->area = map(afxdp->area_size, MAP_HUGETLB);
-	afxdp->huge = afxdp->area != NULL;
-	if (!afxdp->huge)
-		afxdp->area = map(afxdp->area_size, 0);
-	if (afxdp->area == NULL)
-		return -ENOMEM;
-	if (!afxdp->huge)
-		madvise(afxdp->area, afxdp->area_size, MADV_HUGEPAGE);
-	pool->area = afxdp->area;
-
-	pool->side_count = options->side_packets != 0 ? options->side_packets : SIDE_DEFAULT;
-	pool->side_stride = fragments ? SIDE_JOINED : pool->chunk_size;
-	/* Pages that no copy reaches are never touched. */
-	afxdp->side_size = pool->side_stride * pool->side_count;
-	afxdp->side = map(afxdp->side_size, MAP_NORESERVE);
-	pool->side = afxdp->side;
-	return afxdp->side == NULL ? -ENOMEM : afxdp_pool_init(pool);
-}
-
-/* --- one queue -------------------------------------------------------------------------------- */
-
-static int explain_bind(const struct afxdp *afxdp, const struct plan *plan, int code, struct error *error)
-{
-	const char *name = afxdp->group->device.name;
-
-	error_set_errno(error, code, "cannot open an AF_XDP socket on queue %u of %s", afxdp->queue, name);
-	switch (code) {
-	case -EBUSY:
-		error_set(error, code, "queue %u of %s is taken by another AF_XDP socket", afxdp->queue, name);
-		return error_hint(error, "--queues names those to capture");
-	case -EPERM:
-		return error_hint(error, "it needs CAP_NET_RAW: run as root");
-	case -ENOBUFS:
-	case -ENOMEM:
-		return error_hint(error, "raise the locked memory (ulimit -l) or take a smaller ring");
-	case -ENETDOWN:
-		return error_hint(error, "ip link set %s up", name);
-	case -EAFNOSUPPORT:
-		return error_hint(error, "this kernel was built without XDP_SOCKETS");
-	default:
-		break;
-	}
-	if (plan->bind_flags & XDP_ZEROCOPY) {
-		error_set_errno(error, code, "%s cannot do zero-copy", name);
-		return error_hint(error, "its driver, or this kernel, has none: --xdp-mode native copies");
-	}
-	if (plan->bind_flags & XDP_USE_SG) {
-		error_set_errno(error, code, "%s's MTU of %u is too large for AF_XDP here", name,
-				afxdp->group->device.mtu);
-		return error_hint(error, "frames in several buffers need kernel 6.6; an MTU up to %u needs none",
-				  CHUNK_LARGE - KERNEL_HEADROOM - LINK_OVERHEAD);
-	}
-	return code;
-}
-
-static int set_busy_poll(struct afxdp *afxdp, uint32_t microseconds, struct error *error)
-{
-	int on = 1, time = (int)microseconds, budget = BUSY_BUDGET, fd = afxdp->source.fd;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, sizeof on) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &time, sizeof time) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof budget) < 0) {
-		error_set_errno(error, -errno, "cannot busy poll on %s", afxdp->group->device.name);
-		return error_hint(error, "it needs kernel 5.11 and CAP_NET_ADMIN");
-	}
-	afxdp->busy_poll = true;
-	return 0;
-}
-
-static int open_queue(struct afxdp *afxdp, const struct afxdp_options *options, const struct plan *plan,
-		      struct error *error)
-{
-	struct afxdp_pool *pool = &afxdp->pool;
-	uint32_t rx = power_of_two(pool->chunk_count / 2 + 1) / 2;
-	struct xsk_umem_config umem = {
-		.fill_size = 2 * power_of_two(pool->chunk_count),
-		.comp_size = 64,
-		.frame_size = pool->chunk_size,
-		.flags = options->unaligned ? XDP_UMEM_UNALIGNED_CHUNK_FLAG : 0,
-	};
-	struct xsk_socket_config socket = {
-		.rx_size = rx < RX_MOST ? rx : RX_MOST,
-		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = plan->bind_flags,
-	};
-	struct xdp_options got = { 0 };
-	socklen_t length = sizeof got;
-	int result = make_memory(afxdp, options, plan->fragments);
-
-	if (result < 0)
-		return error_set_errno(error, result, "cannot get %zu MB for queue %u of %s", afxdp->area_size >> 20,
-				       afxdp->queue, afxdp->group->device.name);
-	if (options->unaligned && plan->bind_flags & XDP_ZEROCOPY && !afxdp->huge) {
-		error_set(error, -EOPNOTSUPP, "zero-copy with unaligned chunks needs huge pages");
-		return error_hint(error, "sysctl vm.nr_hugepages=%zu", afxdp->area_size / HUGE_PAGE);
-	}
-	result = xsk_umem__create(&afxdp->umem, afxdp->area, (uint64_t)pool->chunk_size * pool->chunk_count,
-				  &pool->fill, &afxdp->completion, &umem);
-	if (result == 0)
-		result = xsk_socket__create(&afxdp->socket, afxdp->group->device.name, afxdp->queue, afxdp->umem,
-					    &pool->rx, NULL, &socket);
-	if (result < 0)
-		return explain_bind(afxdp, plan, result, error);
-	afxdp->source.fd = xsk_socket__fd(afxdp->socket);
-	if (getsockopt(afxdp->source.fd, SOL_XDP, XDP_OPTIONS, &got, &length) == 0)
-		afxdp->zerocopy = got.flags & XDP_OPTIONS_ZEROCOPY;
-	afxdp_pool_fill(pool);
-	return options->busy_poll_us != 0 ? set_busy_poll(afxdp, options->busy_poll_us, error) : 0;
-}
-
-/* kernel: a closed socket's queue is given free by deferred work. One that was closed a moment ago, by us in
- * another mode or by a capture that ended, is not yet another program's. */
-static int open_patiently(struct afxdp *afxdp, const struct afxdp_options *options, const struct plan *plan,
-			  struct error *error)
-{
-	int result = -EBUSY;
-
-	for (unsigned tries = 0; tries < BUSY_TRIES && result == -EBUSY; tries++) {
-		if (tries > 0) {
-			afxdp_close_socket(afxdp);
-			usleep(BUSY_WAIT_US);
-		}
-		result = open_queue(afxdp, options, plan, error);
-	}
-	return result;
 }
 
 /* --- the program ------------------------------------------------------------------------------ */
@@ -275,20 +106,20 @@ static void undo(struct afxdp_group *group, struct source **sources, unsigned co
 		afxdp_close_socket((struct afxdp *)sources[i]);
 }
 
-static int try_plan(struct afxdp_group *group, const struct afxdp_options *options, const struct plan *plan,
+static int try_plan(struct afxdp_group *group, const struct afxdp_options *options, const struct afxdp_plan *plan,
 		    struct source **sources, unsigned count, struct source_report *report, struct error *error)
 {
 	int result = 0;
 
 	for (unsigned i = 0; i < count && result == 0; i++)
-		result = open_patiently((struct afxdp *)sources[i], options, plan, error);
+		result = afxdp_queue_open((struct afxdp *)sources[i], plan, error);
 	if (result == 0)
 		result = load_program(group, options, plan->fragments, report, error);
 	if (result == 0)
 		result = afxdp_program_attach(group->program, &group->device, plan->mode, error);
 	if (result < 0)
 		undo(group, sources, count);
-	group->fragments = plan->fragments;
+	group->plan = *plan;
 	return result;
 }
 
@@ -303,8 +134,8 @@ static int try_plans(struct afxdp_group *group, const struct afxdp_options *opti
 		     unsigned count, struct source_report *report, struct error *error)
 {
 	uint32_t chunk = ((struct afxdp *)sources[0])->pool.chunk_size;
-	bool jumbo = group->device.mtu + LINK_OVERHEAD + KERNEL_HEADROOM > chunk;
-	struct plan plans[PLANS_MOST];
+	bool jumbo = group->device.mtu + AFXDP_LINK_OVERHEAD + AFXDP_KERNEL_HEADROOM > chunk;
+	struct afxdp_plan plans[PLANS_MOST];
 	unsigned plan_count = make_plans(options, jumbo, plans);
 	int result = -EOPNOTSUPP;
 
@@ -338,28 +169,13 @@ static int check_options(const struct afxdp_group *group, const struct afxdp_opt
 		error_set(error, -EINVAL, "the afxdp backend has no hardware timestamps");
 		return error_hint(error, "--backend afpacket has");
 	}
-	if (chunk != 0 && (chunk < CHUNK_SMALL || chunk > CHUNK_LARGE || (!afxdp->unaligned && chunk & (chunk - 1))))
+	if (chunk != 0 && (chunk < AFXDP_CHUNK_SMALL || chunk > AFXDP_CHUNK_LARGE || (!afxdp->unaligned && chunk & (chunk - 1))))
 		return error_set(error, -EINVAL, "chunks are of 2048 or 4096 bytes (unaligned: between), not %u", chunk);
 	for (unsigned i = 0; i < afxdp->queue_count; i++) {
 		if (afxdp->queues[i] >= in_use || afxdp->queues[i] >= AFXDP_QUEUES_MOST) {
 			error_set(error, -EINVAL, "%s has no queue %u", device->name, afxdp->queues[i]);
 			return error_hint(error, "it has %u: 0 to %u", in_use, in_use - 1);
 		}
-	}
-	return 0;
-}
-
-static int hold_promiscuous(struct afxdp_group *group, struct error *error)
-{
-	struct packet_mreq request = { .mr_ifindex = (int)group->device.index, .mr_type = PACKET_MR_PROMISC };
-
-	if (!group->options.promiscuous)
-		return 0;
-	group->promiscuous = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (group->promiscuous < 0 || setsockopt(group->promiscuous, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request,
-						 sizeof request) < 0) {
-		error_set_errno(error, -errno, "cannot set %s to promiscuous mode", group->device.name);
-		return error_hint(error, "-p captures without");
 	}
 	return 0;
 }
@@ -380,6 +196,7 @@ static struct afxdp *make_source(struct afxdp_group *group, const struct afxdp_o
 	pool->chunk_count = chunks < CHUNKS_LEAST ? CHUNKS_LEAST : chunks > 1u << 24 ? 1u << 24 : (uint32_t)chunks;
 	pool->chunk_count &= ~1u; /* kernel: the area is whole pages */
 	pool->share = pool->chunk_count / 2;
+	pool->side_count = options->side_packets != 0 ? options->side_packets : SIDE_DEFAULT;
 	pool->snap_length = group->options.snap_length;
 	pool->headers_only = group->options.headers_only;
 	memcpy(pool->mac, group->device.mac, sizeof pool->mac);
@@ -391,9 +208,9 @@ static struct afxdp *make_source(struct afxdp_group *group, const struct afxdp_o
 		.fd = -1,
 		.live = true,
 		.drain_ms = DRAIN_MS,
-		.look_ms = LOOK_MS,
+		.look_ms = AFXDP_LOOK_MS,
 		.coalesce_us = COALESCE_US,
-		.span_count = pool->chunk_count + (options->side_packets != 0 ? options->side_packets : SIDE_DEFAULT),
+		.span_count = pool->chunk_count + pool->side_count,
 	};
 	group->references++;
 	if (queue < AFXDP_QUEUES_MOST)
@@ -479,7 +296,9 @@ static int prepare(struct afxdp_group *group, const struct afxdp_options *afxdp,
 		return result;
 	setrlimit(RLIMIT_MEMLOCK, &unlimited); /* what cannot be had shows when the UMEM is registered */
 	result = afxdp_tags_keep(&group->device, &group->guard, report, error);
-	return result == 0 ? hold_promiscuous(group, error) : result;
+	if (result == 0 && group->options.promiscuous)
+		result = afxdp_host_promiscuous(&group->device, &group->promiscuous, error);
+	return result;
 }
 
 int afxdp_open(const char *interface, const struct afxdp_options *afxdp, const struct source_options *options,
@@ -497,6 +316,9 @@ int afxdp_open(const char *interface, const struct afxdp_options *afxdp, const s
 		return error_set(error, -ENOMEM, "no memory for AF_XDP");
 	group->promiscuous = group->guard.pipe = -1;
 	group->options = *options;
+	group->afxdp = *afxdp;
+	group->afxdp.queues = NULL;
+	pthread_mutex_init(&group->lock, NULL);
 	result = interfaces_lookup(interface, &group->device, error);
 	if (result == 0)
 		result = prepare(group, afxdp, &in_use, report, error);
@@ -507,6 +329,9 @@ int afxdp_open(const char *interface, const struct afxdp_options *afxdp, const s
 	if (result == 0)
 		result = add_to_table(group, table, sources, *count, error);
 	if (result == 0) {
+		group->attached = group->device.index;
+		for (unsigned i = 0; i < *count; i++)
+			((struct afxdp *)sources[i])->bound = group->device.index;
 		fill_report(sources, *count, report);
 		return 0;
 	}

@@ -12,10 +12,8 @@
 #include <unistd.h>
 
 #include "engine/clock.h"
-#include "engine/filter/filter_live.h"
-#include "engine/sources/afxdp_tags.h"
-#include "engine/sources/xdprecords_program.h"
-#include "engine/sources/xdprecords_ring.h"
+#include "engine/sources/afxdp_host.h"
+#include "engine/sources/xdprecords_internal.h"
 
 #define RING_DEFAULT (4u << 20)
 #define RING_LEAST (64u << 10)
@@ -25,45 +23,11 @@
 #define COALESCE_US 100 /* of latency, for the batch that comes in that time */
 #define CLOCK_PERIOD_NS UINT64_C(100000000)
 
-/* What the sources of one interface have in common. The control thread counts the references. */
-struct group {
-	struct interfaces_entry device;
-	struct source_options options;
-	struct xdprecords_program *program;
-	struct afxdp_guard guard;
-	struct filter_live filter;
-	int promiscuous;
-	uint32_t ring_size;
-	unsigned references;
-	bool read_cpus[XDPRECORDS_CPUS_MOST];
-};
-
-struct xdprecords {
-	struct source source;
-	struct group *group;
-	struct xdprecords_ring ring;
-	uint32_t cpu;
-	bool first;
-	bool stopping;
-	bool down;                 /* the interface was deleted */
-	uint64_t looked_ns;        /* when we last saw that it is there, monotonic */
-	void *consumer_page;
-	void *producer_pages;      /* the producer's page, then the data twice */
-	size_t producer_size;
-	struct xdprecords_counters *counters; /* room for all CPUs' */
-	uint64_t clock_at_ns;      /* the newest record's time when the clocks were last sampled */
-};
-
-static struct xdprecords *self(struct source *source)
-{
-	return (struct xdprecords *)source;
-}
-
 /* --- running ---------------------------------------------------------------------------------- */
 
 static int xdprecords_start(struct source *source, struct error *error)
 {
-	struct xdprecords *records = self(source);
+	struct xdprecords *records = xdprecords_from(source);
 	int result;
 
 	xdprecords_program_set_clock(records->group->program);
@@ -75,7 +39,7 @@ static int xdprecords_start(struct source *source, struct error *error)
 
 static int xdprecords_rx_burst(struct source *source, struct frame *frames, unsigned max)
 {
-	struct xdprecords *records = self(source);
+	struct xdprecords *records = xdprecords_from(source);
 	unsigned count = xdprecords_ring_rx(&records->ring, frames, max);
 
 	if (records->ring.last_ns - records->clock_at_ns > CLOCK_PERIOD_NS) {
@@ -89,7 +53,7 @@ static int xdprecords_rx_burst(struct source *source, struct frame *frames, unsi
 
 static void xdprecords_release(struct source *source, uint32_t span)
 {
-	xdprecords_ring_release(&self(source)->ring, span);
+	xdprecords_ring_release(&xdprecords_from(source)->ring, span);
 }
 
 static const struct xdprecords_counters *read_counters(struct xdprecords *records)
@@ -101,7 +65,7 @@ static const struct xdprecords_counters *read_counters(struct xdprecords *record
 /* As afxdp: after stop, everything that was ever counted is here or lost. */
 static bool xdprecords_empty(struct source *source)
 {
-	struct xdprecords *records = self(source);
+	struct xdprecords *records = xdprecords_from(source);
 	const struct xdprecords_counters *counters;
 
 	if (xdprecords_ring_waiting(&records->ring))
@@ -116,17 +80,22 @@ static bool xdprecords_empty(struct source *source)
 static void look_for_interface(struct xdprecords *records)
 {
 	uint64_t now = clock_monotonic_ns();
-	char name[IF_NAMESIZE];
+	struct interfaces_entry entry;
+	int result;
 
 	if (now - records->looked_ns < LOOK_MS * NS_PER_MS / 2)
 		return;
 	records->looked_ns = now;
-	records->down = if_indextoname(records->group->device.index, name) == NULL;
+	result = interfaces_lookup_index(records->bound, &entry);
+	if (result != -ENODEV && (result < 0 || entry.flags & IFF_UP))
+		return;
+	records->losses_of_interface += !records->down;
+	records->down = true;
 }
 
 static bool xdprecords_arm(struct source *source)
 {
-	struct xdprecords *records = self(source);
+	struct xdprecords *records = xdprecords_from(source);
 	struct xdprecords_ring *ring = &records->ring;
 
 	look_for_interface(records);
@@ -135,7 +104,7 @@ static bool xdprecords_arm(struct source *source)
 
 static void xdprecords_stop(struct source *source)
 {
-	struct xdprecords *records = self(source);
+	struct xdprecords *records = xdprecords_from(source);
 
 	records->stopping = true;
 	xdprecords_program_unbind(records->group->program, records->cpu);
@@ -143,8 +112,8 @@ static void xdprecords_stop(struct source *source)
 
 static void xdprecords_stats(struct source *source, struct source_stats *stats)
 {
-	struct xdprecords *records = self(source);
-	struct group *group = records->group;
+	struct xdprecords *records = xdprecords_from(source);
+	struct xdprecords_group *group = records->group;
 	const struct xdprecords_counters *mine = read_counters(records);
 	uint64_t unread = 0;
 
@@ -161,26 +130,28 @@ static void xdprecords_stats(struct source *source, struct source_stats *stats)
 		source_stats_add(stats->outside, &stats->outside_count, "xdp_other_cpus", unread);
 	source_stats_add(stats->events, &stats->event_count, "decoded_in_kernel", mine->plain);
 	source_stats_add(stats->events, &stats->event_count, "decoded_here", records->ring.finished_here);
+	source_stats_add(stats->events, &stats->event_count, "interface_losses", records->losses_of_interface);
 	stats->spans_total = XDPRECORDS_SPANS;
 	stats->spans_held_most = records->ring.out_most;
 	snprintf(stats->mode, sizeof stats->mode, "records at XDP, %s",
-		 xdprecords_program_generic(group->program) ? "generic" : "native");
+		 group->mode == AFXDP_GENERIC ? "generic" : "native");
 }
 
-static void close_group(struct group *group)
+static void close_group(struct xdprecords_group *group)
 {
 	xdprecords_program_close(group->program);
 	afxdp_tags_restore(&group->guard);
 	if (group->promiscuous >= 0)
 		close(group->promiscuous);
 	filter_live_close(&group->filter);
+	pthread_mutex_destroy(&group->lock);
 	free(group);
 }
 
 static void xdprecords_close(struct source *source)
 {
-	struct xdprecords *records = self(source);
-	struct group *group = records->group;
+	struct xdprecords *records = xdprecords_from(source);
+	struct xdprecords_group *group = records->group;
 
 	if (group->program != NULL)
 		xdprecords_program_detach(group->program);
@@ -203,6 +174,7 @@ static const struct source_ops xdprecords_ops = {
 	.release = xdprecords_release,
 	.empty = xdprecords_empty,
 	.arm = xdprecords_arm,
+	.reopen = xdprecords_reopen,
 	.stop = xdprecords_stop,
 	.stats = xdprecords_stats,
 	.close = xdprecords_close,
@@ -236,7 +208,7 @@ static int map_ring(struct xdprecords *records, struct error *error)
 	return 0;
 }
 
-static int add_source(struct group *group, uint32_t cpu, struct source **out, struct error *error)
+static int add_source(struct xdprecords_group *group, uint32_t cpu, struct source **out, struct error *error)
 {
 	struct xdprecords *records = calloc(1, sizeof *records);
 
@@ -244,6 +216,7 @@ static int add_source(struct group *group, uint32_t cpu, struct source **out, st
 		return error_set(error, -ENOMEM, "no memory for xdp-records");
 	records->group = group;
 	records->cpu = cpu;
+	records->bound = group->device.index;
 	records->first = group->references++ == 0;
 	records->source = (struct source){ .ops = &xdprecords_ops, .fd = -1, .live = true, .drain_ms = DRAIN_MS,
 					   .look_ms = LOOK_MS, .coalesce_us = COALESCE_US, .span_count = XDPRECORDS_SPANS };
@@ -274,7 +247,7 @@ static bool is_online(uint32_t cpu)
 	return state == '1';
 }
 
-static int add_sources(struct group *group, struct source **sources, unsigned max, unsigned *count,
+static int add_sources(struct xdprecords_group *group, struct source **sources, unsigned max, unsigned *count,
 		       struct error *error)
 {
 	uint32_t cpus = xdprecords_program_cpus(group->program);
@@ -292,7 +265,7 @@ static int add_sources(struct group *group, struct source **sources, unsigned ma
 	return result;
 }
 
-static int check_options(const struct group *group, const struct xdprecords_options *records,
+static int check_options(const struct xdprecords_group *group, const struct xdprecords_options *records,
 			 struct error *error)
 {
 	const struct interfaces_entry *device = &group->device;
@@ -316,23 +289,8 @@ static int check_options(const struct group *group, const struct xdprecords_opti
 	return 0;
 }
 
-static int hold_promiscuous(struct group *group, struct error *error)
-{
-	struct packet_mreq request = { .mr_ifindex = (int)group->device.index, .mr_type = PACKET_MR_PROMISC };
-
-	if (!group->options.promiscuous)
-		return 0;
-	group->promiscuous = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (group->promiscuous < 0 || setsockopt(group->promiscuous, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request,
-						 sizeof request) < 0) {
-		error_set_errno(error, -errno, "cannot set %s to promiscuous mode", group->device.name);
-		return error_hint(error, "-p captures without");
-	}
-	return 0;
-}
-
 /* With fragments first: without, a large MTU keeps the program away from the driver. */
-static int load(struct group *group, const struct xdprecords_options *records, struct error *error)
+static int load(struct xdprecords_group *group, const struct xdprecords_options *records, struct error *error)
 {
 	bool wanted = group->options.filter != NULL && group->options.filter[0] != 0;
 	const struct filter_program *filter = wanted ? group->filter.kernel : NULL;
@@ -351,7 +309,7 @@ static int load(struct group *group, const struct xdprecords_options *records, s
 	return result;
 }
 
-static int add_to_table(struct group *group, struct interface_table *table, struct source **sources,
+static int add_to_table(struct xdprecords_group *group, struct interface_table *table, struct source **sources,
 			unsigned count, struct error *error)
 {
 	const struct interfaces_entry *device = &group->device;
@@ -366,7 +324,7 @@ static int add_to_table(struct group *group, struct interface_table *table, stru
 	if (result < 0)
 		return error_set_errno(error, result, "cannot note %s", entry.name);
 	for (unsigned i = 0; i < count; i++)
-		self(sources[i])->ring.interface = sources[i]->interface = sources[0]->interface;
+		xdprecords_from(sources[i])->ring.interface = sources[i]->interface = sources[0]->interface;
 	return 0;
 }
 
@@ -381,7 +339,7 @@ static uint32_t ring_size_of(uint64_t wanted)
 	return size;
 }
 
-static int prepare(struct group *group, const struct xdprecords_options *records,
+static int prepare(struct xdprecords_group *group, const struct xdprecords_options *records,
 		   struct source_report *report, struct error *error)
 {
 	struct interfaces_entry plain = group->device;
@@ -395,10 +353,12 @@ static int prepare(struct group *group, const struct xdprecords_options *records
 		result = load(group, records, error);
 	if (result == 0)
 		result = afxdp_tags_keep(&group->device, &group->guard, report, error);
-	if (result == 0)
-		result = hold_promiscuous(group, error);
+	if (result == 0 && group->options.promiscuous)
+		result = afxdp_host_promiscuous(&group->device, &group->promiscuous, error);
 	if (result == 0)
 		result = xdprecords_program_attach(group->program, &group->device, records->mode, error);
+	if (result == 0)
+		group->mode = xdprecords_program_generic(group->program) ? AFXDP_GENERIC : AFXDP_NATIVE;
 	return result;
 }
 
@@ -406,7 +366,7 @@ int xdprecords_open(const char *interface, const struct xdprecords_options *reco
 		    const struct source_options *options, struct interface_table *table, struct source **sources,
 		    unsigned max, unsigned *count, struct source_report *report, struct error *error)
 {
-	struct group *group = calloc(1, sizeof *group);
+	struct xdprecords_group *group = calloc(1, sizeof *group);
 	struct error unseen;
 	int result;
 
@@ -416,6 +376,7 @@ int xdprecords_open(const char *interface, const struct xdprecords_options *reco
 		return error_set(error, -ENOMEM, "no memory for xdp-records");
 	group->promiscuous = group->guard.pipe = -1;
 	group->options = *options;
+	pthread_mutex_init(&group->lock, NULL);
 	group->ring_size = ring_size_of(options->ring_size);
 	result = interfaces_lookup(interface, &group->device, error);
 	if (result == 0)

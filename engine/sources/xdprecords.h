@@ -10,6 +10,9 @@
  *
  * Ledger, per CPU: seen = accepted packets = handed out + ring_full (a reserve that failed).
  *
+ * An interface that is down or deleted is reported as -ENETDOWN when the ring is dry; reopen attaches the same
+ * program to the one of that name that is up again (xdprecords_reopen.c), and rings and counters go on.
+ *
  * Compared with afpacket: captured_length is the whole frame's (nothing is cut), STATUS_TAG_RESTORED is not
  * set (the tag is still in its place at XDP), STATUS_CHECKSUM_NOT_READY and STATUS_AGGREGATED cannot be
  * known.

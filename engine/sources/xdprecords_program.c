@@ -36,18 +36,18 @@ static int load(struct xdprecords_program *program, const struct interfaces_entr
 {
 	struct xdprecords_bpf *bpf = program->bpf;
 	uint32_t flags = fragments ? BPF_F_XDP_HAS_FRAGS : 0;
-	uint64_t mac = 0;
 	int result;
 
-	memcpy(&mac, interface->mac, sizeof interface->mac);
-	bpf->rodata->mac = mac;
 	bpf->rodata->use_tai = program->clock == CLOCK_TAI;
 	set_ports(program, ports);
 	bpf_map__set_max_entries(bpf->maps.rings, program->cpus);
 	bpf_program__set_flags(bpf->progs.accept, flags);
 	bpf_program__set_flags(bpf->progs.reject, flags);
 	result = xdprecords_bpf__load(bpf);
-	return result < 0 ? afxdp_attach_bpf_error(error, result, "load the XDP program") : 0;
+	if (result < 0)
+		return afxdp_attach_bpf_error(error, result, "load the XDP program");
+	xdprecords_program_set_mac(program, interface->mac);
+	return 0;
 }
 
 int xdprecords_program_load(const struct interfaces_entry *interface, const struct decode_ports *ports,
@@ -128,6 +128,14 @@ void xdprecords_program_set_clock(struct xdprecords_program *program)
 
 	/* The program reads it as one word; any worker may write it, and any value is right. */
 	__atomic_store_n(&program->bpf->bss->clock_offset, wall - (before + (after - before) / 2), __ATOMIC_RELAXED);
+}
+
+void xdprecords_program_set_mac(struct xdprecords_program *program, const uint8_t mac[6])
+{
+	uint64_t word = 0;
+
+	memcpy(&word, mac, 6);
+	__atomic_store_n(&program->bpf->bss->mac, word, __ATOMIC_RELAXED);
 }
 
 int xdprecords_program_descriptor(const struct xdprecords_program *program)

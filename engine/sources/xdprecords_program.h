@@ -38,6 +38,9 @@ void xdprecords_program_counters(const struct xdprecords_program *program, struc
 /* Samples the clocks and tells the program the offset. */
 void xdprecords_program_set_clock(struct xdprecords_program *program);
 
+/* The interface's address, by which packets for us and for others are told apart. */
+void xdprecords_program_set_mac(struct xdprecords_program *program, const uint8_t mac[6]);
+
 /* The program that makes records, for tests under BPF_PROG_TEST_RUN. */
 int xdprecords_program_descriptor(const struct xdprecords_program *program);
 

@@ -1,4 +1,4 @@
-/* The AF_XDP backend over a veth pair: modes, ledger, filter, tags, what it does to its host. */
+/* The AF_XDP backend over a veth pair: modes, filter, tags, ledger, queues, jumbo frames. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,101 +6,15 @@
 
 #include <cmocka.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
-#include <net/if.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend_support.h"
-#include "decoders/decode.h"
+#include "afxdp_support.h"
 #include "engine/clock.h"
-#include "engine/sources/afxdp.h"
-
-struct run {
-	struct interface_table *table;
-	struct source *sources[AFXDP_QUEUES_MOST];
-	unsigned count;
-	struct source_report report;
-	struct error error;
-};
-
-struct seen {
-	uint32_t next;
-	uint64_t first_ns, last_ns;
-	uint32_t longest;
-	uint16_t tci;
-	bool unordered_numbers; /* several queues, or losses */
-};
-
-static int try_open(struct run *run, const char *device, const struct afxdp_options *afxdp,
-		    const struct source_options *options)
-{
-	memset(run, 0, sizeof *run);
-	assert_int_equal(interface_table_create(&run->table, NULL), 0);
-	return afxdp_open(device, afxdp, options, run->table, run->sources, &run->count, &run->report, &run->error);
-}
-
-static void open_run(struct run *run, const struct afxdp_options *afxdp, const struct source_options *options)
-{
-	if (try_open(run, "weir0", afxdp, options) < 0)
-		fail_msg("%s (%s)", run->error.message, run->error.hint);
-	for (unsigned i = 0; i < run->count; i++)
-		assert_int_equal(run->sources[i]->ops->start(run->sources[i], &run->error), 0);
-}
-
-static uint32_t attached_program(const char *device)
-{
-	uint32_t id = 0;
-
-	bpf_xdp_query_id((int)if_nametoindex(device), 0, &id);
-	return id;
-}
-
-static void close_run(struct run *run)
-{
-	for (unsigned i = 0; i < run->count; i++)
-		run->sources[i]->ops->close(run->sources[i]);
-	interface_table_close(run->table);
-	assert_int_equal(attached_program("weir0"), 0);
-}
-
-static void note(void *context, const struct frame *frame)
-{
-	struct seen *seen = context;
-	uint32_t number;
-
-	assert_int_equal(frame->link_type, LINK_ETHERNET);
-	if (frame->captured_len >= SEQUENCE_AT + sizeof number && !seen->unordered_numbers) {
-		memcpy(&number, frame->data + SEQUENCE_AT, sizeof number);
-		assert_int_equal(number, seen->next);
-	}
-	seen->next++;
-	if (seen->first_ns == 0)
-		seen->first_ns = frame->timestamp_ns;
-	assert_true(frame->timestamp_ns >= seen->last_ns || seen->unordered_numbers);
-	seen->last_ns = frame->timestamp_ns;
-	if (frame->captured_len > seen->longest)
-		seen->longest = frame->captured_len;
-	if (frame->data[12] == 0x81 && frame->data[13] == 0)
-		seen->tci = (uint16_t)(frame->data[14] << 8 | frame->data[15]);
-}
-
-static void balanced(const struct source_stats *stats, uint64_t frames)
-{
-	assert_int_equal(stats->handed_out, frames);
-	assert_int_equal(stats->handed_out, stats->seen - losses(stats));
-}
 
 /* --- modes ------------------------------------------------------------------------------------ */
 
@@ -231,18 +145,6 @@ static void untranslatable_filters(void **state)
 }
 
 /* --- tags ------------------------------------------------------------------------------------- */
-
-static void offloads(const char *device, const char *feature, char *state, size_t size)
-{
-	char text[128];
-	FILE *pipe;
-
-	snprintf(text, sizeof text, "ethtool -k %s | sed -n 's/^%s: //p'", device, feature);
-	pipe = popen(text, "r");
-	assert_non_null(pipe);
-	assert_non_null(fgets(state, (int)size, pipe));
-	pclose(pipe);
-}
 
 static void tags_stay_in_the_bytes(void **state)
 {
@@ -444,163 +346,6 @@ static void jumbo_frames(void **state)
 	command("ip link set weir0 mtu 1500 && ip link set weir1 mtu 1500");
 }
 
-/* --- what goes wrong -------------------------------------------------------------------------- */
-
-static void refusals(void **state)
-{
-	struct source_options options = default_options();
-	struct run run, second;
-	const uint16_t none[] = { 7 };
-
-	assert_int_equal(try_open(&run, "weir9", &(struct afxdp_options){ 0 }, &options), -ENODEV);
-	close_run(&run);
-	assert_int_equal(try_open(&run, "weir0",
-				  &(struct afxdp_options){ .queues = none, .queue_count = 1 }, &options),
-			 -EINVAL);
-	close_run(&run);
-	options.direction = SOURCE_OUT;
-	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EINVAL);
-	close_run(&run);
-	options.direction = SOURCE_IN_OUT;
-	options.filter = "no such filter";
-	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EINVAL);
-	close_run(&run);
-	options.filter = NULL;
-
-	/* The queue, and with it the interface, is taken. */
-	open_run(&run, &(struct afxdp_options){ 0 }, &options);
-	assert_int_equal(try_open(&second, "weir0", &(struct afxdp_options){ 0 }, &options), -EBUSY);
-	assert_non_null(strstr(second.error.message, "taken"));
-	interface_table_close(second.table);
-	close_run(&run);
-
-	command("ip link set weir0 down");
-	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -ENETDOWN);
-	close_run(&run);
-	command("ip link set weir0 up");
-}
-
-static int load_pass(void)
-{
-	const struct bpf_insn code[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_PASS },
-					 { .code = BPF_JMP | BPF_EXIT } };
-
-	return bpf_prog_load(BPF_PROG_TYPE_XDP, "other", "MIT", code, 2, NULL);
-}
-
-static void another_program(void **state)
-{
-	struct source_options options = default_options();
-	struct run run;
-	int other = load_pass(), link;
-
-	link = bpf_link_create(other, (int)if_nametoindex("weir0"), BPF_XDP, NULL);
-	assert_true(link >= 0);
-	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EBUSY);
-	assert_non_null(strstr(run.error.message, "another XDP program"));
-	interface_table_close(run.table);
-	/* The other one is still there. */
-	assert_true(attached_program("weir0") != 0);
-	close(link);
-	close(other);
-}
-
-static void does_not_steal(void **state)
-{
-	struct source_options options = default_options();
-	struct run run;
-
-	command("ip addr add 10.9.8.1/24 dev weir0");
-	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EPERM);
-	assert_non_null(strstr(run.error.message, "address"));
-	close_run(&run);
-	command("ip route add default via 10.9.8.2 dev weir0");
-	assert_int_equal(try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options), -EPERM);
-	assert_non_null(strstr(run.error.message, "default route"));
-	assert_non_null(strstr(run.error.hint, "--steal"));
-	close_run(&run);
-	open_run(&run, &(struct afxdp_options){ .steal = true }, &options);
-	close_run(&run);
-	command("ip addr del 10.9.8.1/24 dev weir0");
-	/* A second interface's address is none of ours. */
-	command("ip addr add 10.9.8.1/24 dev weir1");
-	open_run(&run, &(struct afxdp_options){ 0 }, &options);
-	close_run(&run);
-	command("ip addr del 10.9.8.1/24 dev weir1");
-}
-
-static void interface_goes_away(void **state)
-{
-	struct source_options options = default_options();
-	struct run run;
-	struct walk walk = { 0 };
-	struct source_stats stats = { 0 };
-	struct frame frames[SOURCE_BURST];
-	int sender;
-
-	command("ip link add weir2 type veth peer name weir3 && "
-		"sysctl -qw net.ipv6.conf.weir2.disable_ipv6=1 net.ipv6.conf.weir3.disable_ipv6=1 && "
-		"ip link set weir2 up && ip link set weir3 up");
-	assert_int_equal(try_open(&run, "weir2", &(struct afxdp_options){ 0 }, &options), 0);
-	walk.source = run.sources[0];
-	assert_int_equal(run.sources[0]->ops->start(run.sources[0], NULL), 0);
-	sender = sender_open("weir3");
-	send_sequence(sender, 0, 10, 60, 53, 0);
-	command("ip link set weir2 down && ip link set weir2 up");
-	usleep(100000);
-	send_sequence(sender, 10, 10, 60, 53, 0);
-	assert_int_equal(walk_until(&walk, 20, 1000), 20);
-	send_sequence(sender, 20, 10, 60, 53, 0);
-	command("ip link del weir2");
-	assert_int_equal(run.sources[0]->ops->check(run.sources[0]), 0);
-	assert_int_equal(walk_until(&walk, 31, 1000), 30);
-	assert_int_equal(run.sources[0]->ops->rx_burst(run.sources[0], frames, SOURCE_BURST), -ENETDOWN);
-	run.sources[0]->ops->stats(run.sources[0], &stats);
-	balanced(&stats, 30);
-	close(sender);
-	close_run(&run);
-}
-
-/* Killed in mid-capture: the program is gone, the queue is free, the offloads are as they were. */
-static void killed(void **state)
-{
-	struct source_options options = default_options();
-	struct run run;
-	char text[64];
-	int ready[2], status;
-	pid_t child;
-
-	assert_int_equal(pipe(ready), 0);
-	child = fork();
-	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options) == 0 &&
-		    run.sources[0]->ops->start(run.sources[0], NULL) == 0)
-			write(ready[1], "1", 1);
-		else
-			write(ready[1], "0", 1);
-		pause();
-		_exit(1);
-	}
-	assert_int_equal(read(ready[0], text, 1), 1);
-	assert_int_equal(text[0], '1');
-	assert_true(attached_program("weir0") != 0);
-	offloads("weir1", "tx-vlan-offload", text, sizeof text);
-	assert_memory_equal(text, "off", 3);
-	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
-	for (unsigned wait = 0; wait < 200 && (attached_program("weir0") != 0 || memcmp(text, "on", 2)); wait++) {
-		usleep(10000);
-		offloads("weir1", "tx-vlan-offload", text, sizeof text);
-	}
-	assert_int_equal(attached_program("weir0"), 0);
-	assert_memory_equal(text, "on", 2);
-	open_run(&run, &(struct afxdp_options){ 0 }, &options);
-	close_run(&run);
-	close(ready[0]);
-	close(ready[1]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -617,21 +362,7 @@ int main(void)
 		cmocka_unit_test(saved_packets),
 		cmocka_unit_test(one_worker_for_each_queue),
 		cmocka_unit_test(jumbo_frames),
-		cmocka_unit_test(refusals),
-		cmocka_unit_test(another_program),
-		cmocka_unit_test(does_not_steal),
-		cmocka_unit_test(interface_goes_away),
-		cmocka_unit_test(killed),
 	};
-	int program;
 
-	if (!backend_support_enter(1))
-		return 77;
-	program = load_pass();
-	if (program < 0) {
-		printf("skipped: loading BPF programs is not permitted here\n");
-		return 77;
-	}
-	close(program);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return afxdp_support_enter() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
 }

@@ -172,15 +172,57 @@ for backend in afxdp xdp-records; do
 	fi
 done
 
+make_pair() {
+	ip link add weir0 numrxqueues 2 numtxqueues 2 type veth peer name weir1 numrxqueues 2 numtxqueues 2
+	sysctl -qw net.ipv6.conf.weir0.disable_ipv6=1 net.ipv6.conf.weir1.disable_ipv6=1
+	ip link set weir0 up
+	ip link set weir1 up
+}
+
+# until NAME TEXT: the capture says it within 5 s
+until_said() {
+	for i in $(seq 100); do
+		[ "$(grep -c "$2" "$work/out")" -ge "$3" ] && return
+		sleep 0.05
+	done
+	bad "$1: never said '$2': $(cat "$work/out")"
+}
+
+for backend in "afxdp" "afxdp --xdp-mode generic" "afxdp --user nobody" "xdp-records" "xdp-records --user nobody"; do
+	# shellcheck disable=SC2086 # words
+	start --backend $backend udp
+	send 300
+	for round in 1 2; do
+		ip link del weir0
+		until_said "$backend" "went away; capturing goes on" $round
+		sleep 0.3
+		make_pair
+		until_said "$backend" "is back; capturing again" $round
+		# Every queue, not the first that is back.
+		sleep 0.5
+		send 300
+	done
+	sleep 0.3
+	finish int "$backend, deleted and made again, twice" 900
+	grep -q '"interface_losses":[1-9]' "$work/ledger" || bad "$backend: the ledger names no loss of the interface"
+	ip -d link show weir0 | grep -q 'prog/xdp' && bad "$backend: a program stayed attached"
+done
+
+start --backend afxdp udp
+ip link del weir0
+until_said "afxdp" "went away" 1
+make_pair
+ip addr add 192.0.2.1/24 dev weir0
+finish wait "afxdp, back with an address" 0
+grep -q "takes the packets of weir0 away" "$work/out" || bad "afxdp, back with an address: $(cat "$work/out")"
+ip addr del 192.0.2.1/24 dev weir0
+
 for backend in afxdp xdp-records; do
 	start --backend $backend --on-interface-loss exit udp
 	send 200
 	ip link del weir0
 	finish wait "$backend, interface deleted" 200
 	grep -q "went away" "$work/out" || bad "$backend: did not say that the interface went away: $(cat "$work/out")"
-	ip link add weir0 numrxqueues 2 numtxqueues 2 type veth peer name weir1 numrxqueues 2 numtxqueues 2
-	sysctl -qw net.ipv6.conf.weir0.disable_ipv6=1 net.ipv6.conf.weir1.disable_ipv6=1
-	ip link set weir0 up
-	ip link set weir1 up
+	make_pair
 done
 exit $failed

@@ -12,7 +12,7 @@ echo "kernel $(uname -r), $(nproc) CPUs, $(now) s after boot"
 
 # --- the test programs, on veth pairs of their own
 
-for program in rawsocket afxdp xdprecords fanout; do
+for program in rawsocket afxdp afxdp_faults xdprecords fanout; do
 	started=$(now)
 	timeout 240 /root/${program}_test >/tmp/$program.log 2>&1
 	status=$?

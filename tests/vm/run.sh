@@ -21,7 +21,7 @@ PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$kernels" "$build/vm"
 
 files="-f $build/tools/weir:/root/weir"
-for test in rawsocket afxdp xdprecords fanout; do
+for test in rawsocket afxdp afxdp_faults xdprecords fanout; do
 	files="$files -f $build/tests/net/${test}_test:/root/${test}_test"
 done
 for test in translate xdprecords; do
