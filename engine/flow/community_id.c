@@ -1,9 +1,44 @@
 /* Source: https://github.com/corelight/community-id-spec, version 1; the pairs of ICMP types are those of its
  * reference implementation (Zeek's). */
+#include <errno.h>
+#include <stdlib.h>
+
 #include <openssl/evp.h>
-#include <openssl/sha.h>
 
 #include "engine/flow/flow.h"
+
+#define SHA1_BYTES 20
+
+struct flow_digest {
+	EVP_MD *sha1;
+	EVP_MD_CTX *context;
+};
+
+void flow_digest_close(struct flow_digest *digest)
+{
+	if (!digest)
+		return;
+	EVP_MD_CTX_free(digest->context);
+	EVP_MD_free(digest->sha1);
+	free(digest);
+}
+
+int flow_digest_create(struct flow_digest **digest)
+{
+	struct flow_digest *made = calloc(1, sizeof *made);
+
+	*digest = NULL;
+	if (!made)
+		return -ENOMEM;
+	made->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	made->context = EVP_MD_CTX_new();
+	if (!made->sha1 || !made->context || !EVP_DigestInit_ex(made->context, made->sha1, NULL)) {
+		flow_digest_close(made);
+		return -ENOSYS;
+	}
+	*digest = made;
+	return 0;
+}
 
 struct icmp_pair {
 	uint8_t a, b;
@@ -33,12 +68,12 @@ static uint8_t *put_port(uint8_t *p, uint16_t port)
 	return p;
 }
 
-void flow_community_id(const struct flow *flow, char id[32])
+void flow_community_id(const struct flow *flow, struct flow_digest *digest, char id[32])
 {
 	unsigned skip = flow->ip_version == 6 ? 0 : 12, size = 16 - skip;
 	const uint8_t *src = flow->src_ip + skip, *dst = flow->dst_ip + skip;
 	uint16_t src_port = flow->src_port, dst_port = flow->dst_port;
-	uint8_t input[48] = { 0, 0 }, *p = input + 2, digest[SHA_DIGEST_LENGTH], counterpart;
+	uint8_t input[48] = { 0, 0 }, *p = input + 2, sum[SHA1_BYTES] = { 0 }, counterpart;
 	bool one_way = false, ports = false;
 	int order;
 
@@ -67,9 +102,12 @@ void flow_community_id(const struct flow *flow, char id[32])
 	*p++ = 0;
 	if (ports)
 		p = put_port(put_port(p, src_port), dst_port);
-	SHA1(input, (size_t)(p - input), digest);
+	/* Nothing here can fail that did not in flow_digest_create. */
+	EVP_DigestInit_ex(digest->context, digest->sha1, NULL);
+	EVP_DigestUpdate(digest->context, input, (size_t)(p - input));
+	EVP_DigestFinal_ex(digest->context, sum, NULL);
 	id[0] = '1';
 	id[1] = ':';
-	EVP_EncodeBlock((unsigned char *)id + 2, digest, sizeof digest);
+	EVP_EncodeBlock((unsigned char *)id + 2, sum, sizeof sum);
 	id[31] = '\0';
 }

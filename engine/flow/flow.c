@@ -136,7 +136,8 @@ void flow_restart(struct flow_state *state, uint64_t start_ns)
 	}
 }
 
-void flow_export(const struct flow_state *state, enum flow_end end, struct flow *flow)
+void flow_export(const struct flow_state *state, enum flow_end end, struct flow_digest *digest,
+		 struct flow *flow)
 {
 	static const char reasons[][8] = {
 		[FLOW_END_IDLE] = "idle", [FLOW_END_ACTIVE] = "active",   [FLOW_END_FIN] = "fin",
@@ -187,5 +188,5 @@ void flow_export(const struct flow_state *state, enum flow_end end, struct flow 
 		flow->icmp_code = state->icmp_code;
 	}
 	memcpy(flow->end_reason, reasons[end], sizeof flow->end_reason);
-	flow_community_id(flow, flow->community_id);
+	flow_community_id(flow, digest, flow->community_id);
 }

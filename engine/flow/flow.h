@@ -99,14 +99,22 @@ static inline bool flow_closed(const struct flow_state *state)
 	return (state->state & FLOW_RST) || ((state->tcp_flags[0] & state->tcp_flags[1]) & 1);
 }
 
+/* SHA-1, made ready once: OpenSSL's look-up by name costs more than the digest of a few dozen bytes. */
+struct flow_digest;
+
+/* 0 or -errno: a provider without SHA-1 gives -ENOSYS. */
+int flow_digest_create(struct flow_digest **digest);
+void flow_digest_close(struct flow_digest *digest);
+
 /* Fills the row, Community ID and all. */
-void flow_export(const struct flow_state *state, enum flow_end end, struct flow *flow);
+void flow_export(const struct flow_state *state, enum flow_end end, struct flow_digest *digest,
+		 struct flow *flow);
 
 /* After the active timeout: the counters begin anew, what is known of sequence numbers stays. */
 void flow_restart(struct flow_state *state, uint64_t start_ns);
 
 /* The Community ID of the flow, version 1, seed 0: "1:" and 28 characters and NUL into id.
  * Source: Corelight, Community ID flow hashing specification, version 1. */
-void flow_community_id(const struct flow *flow, char id[32]);
+void flow_community_id(const struct flow *flow, struct flow_digest *digest, char id[32]);
 
 #endif

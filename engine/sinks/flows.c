@@ -23,6 +23,7 @@ struct flows_sink {
 	struct sink sink;
 	struct row_sink *rows;
 	struct flow_table table;
+	struct flow_digest *digest;
 	uint64_t idle_ns, active_ns;
 	uint64_t swept_ns, latest_ns; /* packet time */
 	uint64_t ended[FLOW_END_RUN + 1];
@@ -35,20 +36,25 @@ static void flow_out(struct flows_sink *flows, const struct flow_state *state, e
 	struct flow row;
 	int rc;
 
-	flow_export(state, end, &row);
+	flow_export(state, end, flows->digest, &row);
 	flows->ended[end]++;
 	rc = flows->rows->ops->put(flows->rows, &row);
 	if (rc && !flows->failed)
 		flows->failed = rc;
 }
 
-static void flow_finish(struct flows_sink *flows, struct flow_state *state, enum flow_end end)
+static void flow_last_row(struct flows_sink *flows, const struct flow_state *state, enum flow_end end)
 {
 	if (state->packets[0] + state->packets[1])
 		flow_out(flows, state,
 			 state->state & FLOW_RST ? FLOW_END_RST
 			 : flow_closed(state)	 ? FLOW_END_FIN
 						 : end);
+}
+
+static void flow_finish(struct flows_sink *flows, struct flow_state *state, enum flow_end end)
+{
+	flow_last_row(flows, state, end);
 	flow_table_remove(&flows->table, &state->entry);
 }
 
@@ -67,9 +73,10 @@ static void visit_idle(void *context, struct flow_entry *entry)
 		flow_finish(flows, (struct flow_state *)entry, FLOW_END_IDLE);
 }
 
+/* The table goes as a whole: taking each entry out would miss the cache for each. */
 static void visit_last(void *context, struct flow_entry *entry)
 {
-	flow_finish(context, (struct flow_state *)entry, FLOW_END_RUN);
+	flow_last_row(context, (struct flow_state *)entry, FLOW_END_RUN);
 }
 
 static void count_packet(struct flows_sink *flows, const struct record *record, const struct flow_key *key,
@@ -198,6 +205,7 @@ static void flows_close(struct sink *sink)
 	if (flows->rows)
 		flows->rows->ops->close(flows->rows);
 	flow_table_close(&flows->table);
+	flow_digest_close(flows->digest);
 	free(flows);
 }
 
@@ -286,6 +294,8 @@ static int open_with(rows_opener *open, const char *target, const struct sink_op
 	flows->idle_ns = parsed.idle * NSEC;
 	flows->active_ns = parsed.active * NSEC;
 	rc = flow_table_create(&flows->table, sizeof(struct flow_state), (uint32_t)parsed.flows, error);
+	if (rc == 0 && flow_digest_create(&flows->digest))
+		rc = error_set(error, -ENOSYS, "Community IDs need SHA-1, which OpenSSL has not here");
 	if (rc == 0)
 		rc = open(rest, &row_flow, options, &flows->rows, error);
 	if (rc)

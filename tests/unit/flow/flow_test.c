@@ -108,25 +108,28 @@ static void test_community_id(void **state)
 	struct flow ping = { .ip_version = 4, .ip_protocol = 1, .has_icmp = 1, .icmp_type = 8 };
 	struct flow exceeded = { .ip_version = 4, .ip_protocol = 1, .has_icmp = 1, .icmp_type = 11 };
 	struct flow rsvp = { .ip_version = 4, .ip_protocol = 46 };
+	struct flow_digest *digest;
 	char id[32];
 
 	(void)state;
+	assert_int_equal(flow_digest_create(&digest), 0);
 	support_ipv4(tcp.src_ip, 128, 232, 110, 120);
 	support_ipv4(tcp.dst_ip, 66, 35, 250, 204);
-	flow_community_id(&tcp, id);
+	flow_community_id(&tcp, digest, id);
 	assert_string_equal(id, "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
 	support_ipv4(ping.src_ip, 192, 168, 0, 89);
 	support_ipv4(ping.dst_ip, 192, 168, 0, 1);
-	flow_community_id(&ping, id);
+	flow_community_id(&ping, digest, id);
 	assert_string_equal(id, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
 	support_ipv4(exceeded.src_ip, 10, 0, 0, 1);
 	support_ipv4(exceeded.dst_ip, 10, 0, 0, 2);
-	flow_community_id(&exceeded, id);
+	flow_community_id(&exceeded, digest, id);
 	assert_string_equal(id, "1:YHxtAirCG//0OzkcVAukqKQN9xM=");
 	support_ipv4(rsvp.src_ip, 10, 1, 12, 1);
 	support_ipv4(rsvp.dst_ip, 10, 1, 12, 2);
-	flow_community_id(&rsvp, id);
+	flow_community_id(&rsvp, digest, id);
 	assert_string_equal(id, "1:KHlLkgoJW7ifUTyTSgyVfkFHzKw=");
+	flow_digest_close(digest);
 }
 
 /* Each line's value of a key of an NDJSON text, separated by spaces. */
