@@ -73,7 +73,7 @@ static uint8_t *make_file(const struct blocks *blocks, size_t *size)
 
 	fwrite(header, sizeof header, 1, out);
 	for (uint64_t left = blocks->packets; left > 0; left -= (uint64_t)count) {
-		count = source->ops->rx_burst(source, frames, SOURCE_BURST);
+		count = source->ops->rx_burst(source, frames, source_burst(source));
 		if (count <= 0)
 			bench_die("the blocks ended early");
 		for (int i = 0; i < count; i++) {
@@ -99,7 +99,7 @@ static double decode_ns(const struct blocks *blocks, struct record *records)
 	uint64_t start = bench_thread_ns(), done = 0;
 
 	while (done < blocks->packets) {
-		int count = source->ops->rx_burst(source, frames, SOURCE_BURST);
+		int count = source->ops->rx_burst(source, frames, source_burst(source));
 
 		if (count <= 0)
 			bench_die("the blocks ended early");

@@ -29,7 +29,7 @@ static double frames_ns(struct blocks *blocks, bool decode, struct record *recor
 	uint64_t start = bench_thread_ns(), done = 0;
 
 	while (done < blocks->packets) {
-		int count = source->ops->rx_burst(source, frames, SOURCE_BURST);
+		int count = source->ops->rx_burst(source, frames, source_burst(source));
 
 		if (count <= 0)
 			bench_die("the blocks ended early");
@@ -119,7 +119,7 @@ static void produce(struct blocks *blocks, struct spsc *queue)
 	struct record *slots = NULL;
 
 	for (uint64_t done = 0; done < blocks->packets;) {
-		int count = source->ops->rx_burst(source, frames, SOURCE_BURST);
+		int count = source->ops->rx_burst(source, frames, source_burst(source));
 
 		if (count <= 0)
 			bench_die("the blocks ended early");

@@ -115,7 +115,7 @@ static uint64_t walk(struct source *source)
 	uint64_t packets = 0, sum = 0;
 	int count;
 
-	while ((count = source->ops->rx_burst(source, frames, SOURCE_BURST)) >= 0) {
+	while ((count = source->ops->rx_burst(source, frames, source_burst(source))) >= 0) {
 		for (int i = 0; i < count; i++) {
 			if (frames[i].flags & FRAME_LAST_OF_SPAN) {
 				source->ops->release(source, frames[i].span);

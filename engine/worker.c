@@ -247,6 +247,7 @@ static void walk(struct worker *worker)
 {
 	struct source *source = worker->source;
 	struct frame frames[SOURCE_BURST];
+	unsigned burst = source_burst(source);
 	unsigned spins = 0, bursts = 0;
 
 	while (!worker_flag(&worker->abort_asked)) {
@@ -258,7 +259,7 @@ static void walk(struct worker *worker)
 			if (!source->live)
 				return;
 		}
-		count = source->ops->rx_burst(source, frames, SOURCE_BURST);
+		count = source->ops->rx_burst(source, frames, burst);
 		if (count > 0) {
 			spins = 0;
 			if (++bursts % STATS_BURSTS == 0)
@@ -270,7 +271,7 @@ static void walk(struct worker *worker)
 		if (count == 0) {
 			if (worker->stopping && drained(worker)) {
 				/* One more look: it may have come between the burst and the check. */
-				count = source->ops->rx_burst(source, frames, SOURCE_BURST);
+				count = source->ops->rx_burst(source, frames, burst);
 				if (count <= 0)
 					return;
 				if (!take_burst(worker, frames, (unsigned)count))

@@ -36,6 +36,7 @@ static int open_member(struct afpacket_group *group, unsigned worker, struct err
 	if (result != 0)
 		return result;
 	a->source.span_count = a->ring.block_count;
+	a->source.burst = SOURCE_BURST_SHORT;
 	a->source.spans_lazy = a->ring.block_count / SPANS_LAZY_SHARE;
 	a->returned = calloc(a->ring.block_count, sizeof *a->returned);
 	if (a->returned == NULL)

@@ -40,10 +40,6 @@
 #define BLOCK_STATUS_RESTORED (1u << 24)
 #define BLOCK_STATUS_TAGGED (1u << 25) /* and a VLAN tag is part of the correction */
 
-/* Frames of one call at most. What the walk has touched is decoded next: after more than this many its lines
- * are no longer in the nearest cache, and a packet costs half as much again (bench_replay). */
-#define BLOCK_WALK_BURST 16
-
 #define BLOCK_TAG_SIZE 4
 #define BLOCK_SLL2_SIZE 20
 #define BLOCK_RESERVE BLOCK_TAG_SIZE /* bytes to ask for with PACKET_RESERVE */
@@ -224,15 +220,14 @@ static inline void block_walk_frame(const struct block_walk_setup *setup, struct
 	frame->fragment_len = 0;
 }
 
-/* Hands out up to max (at least 1) and BLOCK_WALK_BURST further frames of the block that was begun; the block's last one carries
+/* Hands out up to max (at least 1) further frames of the block that was begun; the block's last one carries
  * FRAME_LAST_OF_SPAN, and walk->ended is true then. A block without packets gives one FRAME_NO_PACKET frame.
  * Returns how many; 0 only when the walk had ended. */
 static inline unsigned block_walk_frames(struct block_walk *walk, const struct block_walk_setup *setup,
 					 struct frame *frames, unsigned max)
 {
 	struct tpacket3_hdr *header = walk->next;
-	unsigned most = max < BLOCK_WALK_BURST ? max : BLOCK_WALK_BURST;
-	unsigned count = walk->left < most ? walk->left : most;
+	unsigned count = walk->left < max ? walk->left : max;
 
 	if (walk->ended)
 		return 0;

@@ -444,6 +444,7 @@ int memory_open(struct memory_builder *builder, const struct memory_options *opt
 	memory->source.fd = -1;
 	memory->source.interface = options->walk.interface;
 	memory->source.span_count = builder->count;
+	memory->source.burst = SOURCE_BURST_SHORT;
 	memory->source.live = options->live;
 	memory->source.progress = memory_progress;
 	memory->states = calloc(builder->count, sizeof *memory->states);

@@ -376,6 +376,7 @@ int recordfile_open_input(struct input *input, const struct savefile_options *op
 	file->source.ops = &recordfile_ops;
 	file->source.fd = input->pollable ? input->fd : -1;
 	file->source.span_count = INPUT_SPANS;
+	file->source.burst = SOURCE_BURST_SHORT;
 	file->source.progress = recordfile_progress;
 	if (options->filter != NULL && options->filter[strspn(options->filter, " \t\r\n")] != '\0') {
 		result = error_set(error, -EINVAL, "%s: records have no packets that a filter could look at",

@@ -309,6 +309,7 @@ int savefile_open_input(struct input *input, const struct savefile_options *opti
 	file->source.ops = &savefile_ops;
 	file->source.fd = input->pollable ? input->fd : -1;
 	file->source.span_count = INPUT_SPANS;
+	file->source.burst = SOURCE_BURST_SHORT;
 	file->source.progress = savefile_progress;
 	result = begin_format(file, error);
 	if (result == 0)
