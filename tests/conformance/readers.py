@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ElementTree
 
 OPTIONS = ('ip.defragment:FALSE', 'ipv6.defragment:FALSE', 'tcp.desegment_tcp_streams:FALSE',
            'tcp.relative_sequence_numbers:FALSE', 'sctp.reassembly:FALSE')
-CHECKSUMS = ('ip.check_checksum:TRUE', 'tcp.check_checksum:TRUE', 'udp.check_checksum:TRUE', 'sctp.checksum:TRUE')
+CHECKSUMS = ('ip.check_checksum:TRUE', 'tcp.check_checksum:TRUE', 'udp.check_checksum:TRUE', 'sctp.checksum:CRC 32c', 'udplite.check_checksum:TRUE')
 
 # tshark's PDML is not always XML: control characters of packets are put out as they are.
 NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
@@ -61,9 +61,8 @@ class Weir:
     """The records of `weir read` (weir) or of decode_file (decoder), one a packet, as dictionaries."""
 
     def __init__(self, path, weir=None, decoder=None, verify_checksums=False):
-        self.command = [weir, 'read'] + ['--verify-checksums'] * verify_checksums + ['-w', 'ndjson:-', path]
-        if not weir:
-            self.command = [decoder, path]
+        verify = ['--verify-checksums'] * verify_checksums
+        self.command = [weir, 'read'] + verify + ['-w', 'ndjson:-', path] if weir else [decoder] + verify + [path]
         self.complaint = None
 
     def __iter__(self):

@@ -30,6 +30,9 @@ PLAIN = {
     'icmpv6.type': 'icmp_type', 'icmpv6.code': 'icmp_code', 'icmpv6.echo.identifier': 'icmp_id',
     'icmpv6.echo.sequence_number': 'icmp_sequence', 'igmp.type': 'icmp_type',
 }
+# Status 0 bad, 1 good; 2 and 3: not verified, not there. Without --verify-checksums all are 2, or weir's are not looked at.
+CHECKSUMS = {'ip.checksum.status': 'ip_checksum_bad'}
+CHECKSUMS.update({name + '.checksum.status': 'l4_checksum_bad' for name in ('tcp', 'udp', 'icmp', 'icmpv6', 'sctp')})
 TCP_OPTIONS = {'tcp.options.mss': 'mss', 'tcp.options.wscale': 'wscale', 'tcp.options.sack_perm': 'sack_perm',
                'tcp.options.sack': 'sack', 'tcp.options.timestamp': 'timestamps'}
 ADDRESSES = {'src_ip', 'dst_ip', 'src_mac', 'dst_mac'}
@@ -218,6 +221,8 @@ class Tree:
             level['tcp_flags'], level['tcp_ae'] = value & 0xff, value >> 8 & 1
         elif name == 'tcp.len':
             level['payload_length'] = number(show)
+        elif name in CHECKSUMS and number(show) in (0, 1):
+            level[CHECKSUMS[name]] = 1 - number(show)
         elif name in TCP_OPTIONS:
             level[TCP_OPTIONS[name]] = 1
 
