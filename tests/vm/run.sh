@@ -1,5 +1,6 @@
 #!/bin/sh
-# run.sh BUILD [SUITE...]: the network tests (network.sh) on Debian's own kernels, in virtual machines.
+# run.sh BUILD [SUITE...]: the network tests (network.sh) and those of sealing with the kernel's own crypto
+# (tests/seal/vm.sh) on Debian's own kernels, in virtual machines.
 #
 # SUITE: where a kernel comes from (default: bookworm 6.1, bookworm-backports 6.12, trixie-backports the newest).
 # Each kernel is fetched once, into $WEIR_KERNELS (default ~/.cache/weir/kernels). One that cannot be had is
@@ -8,7 +9,8 @@
 # nothing of it is seen on the host. Without root or /dev/net/tun there are no such devices, and the tests
 # on veth pairs are run alone.
 #
-# Bounded: each machine ends after $WEIR_VM_SECONDS (default 900). The results are also in BUILD/vm/SUITE.log.
+# Bounded: each machine ends after $WEIR_VM_SECONDS (default 900). The results are also in BUILD/vm/SUITE.log and
+# BUILD/vm/SUITE-seal.log. WEIR_VM_PARTS="network" or "seal" runs one of the two.
 set -eu
 [ $# -ge 1 ] || { echo "usage: run.sh BUILD [SUITE...]" >&2; exit 2; }
 build=$(cd "$1" && pwd)
@@ -17,6 +19,7 @@ shift
 here=$(cd "$(dirname "$0")" && pwd)
 kernels=${WEIR_KERNELS:-${XDG_CACHE_HOME:-$HOME/.cache}/weir/kernels}
 seconds=${WEIR_VM_SECONDS:-900}
+parts=${WEIR_VM_PARTS:-network seal}
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$kernels" "$build/vm"
 
@@ -64,41 +67,59 @@ summary=
 note() { summary="$summary$1
 "; }
 
+# Tells one machine's end: NAME LOG STATUS DETAILS
+told() {
+	case $3 in
+	0) note "$1: passed, $4" ;;
+	77) note "$1: skipped: $(tail -n 1 "$2")" ;;
+	*)
+		tail -n 60 "$2"
+		note "$1: FAILED (status $3; see $2)"
+		failed=1
+		;;
+	esac
+}
+
+network() { # SUITE VERSION KERNEL MODULES
+	log=$build/vm/$1.log name="$1 (kernel $2)" kernel=$3 modules=$4
+	set -- "$here/boot.sh" -t "$seconds" -m 1536 -c 4
+	[ -z "$words" ] || set -- "$@" -a "$words"
+	status=0
+	# shellcheck disable=SC2086 # the files are words
+	if [ -n "$words" ]; then
+		unshare -n sh -c "$nics" nics "$@" $files -M "veth virtio_pci virtio_net" \
+			"$kernel" "$modules" "$here/network.sh" >"$log" 2>&1 || status=$?
+	else
+		"$@" $files -M veth "$kernel" "$modules" "$here/network.sh" >"$log" 2>&1 || status=$?
+	fi
+	grep -E '^(pass|FAIL|skip):' "$log" || true
+	told "$name" "$log" $status "$(grep -c '^pass:' "$log" || true) checks, $(grep -c '^skip:' "$log" || true) skipped"
+}
+
+seal() { # SUITE VERSION KERNEL MODULES
+	log=$build/vm/$1-seal.log status=0
+	CRYPTO_TEST=$build/tests/unit/seal/seal-crypto \
+		"$here/../seal/vm.sh" "$build/tools/weir" "$3" "$4" "$seconds" >"$log" 2>&1 || status=$?
+	grep -E '^FAILED|checks, ' "$log" || true
+	told "$1 (kernel $2), sealing" "$log" $status "$(grep 'checks, ' "$log" | tail -n 1)"
+}
+
 run() { # SUITE
 	got=$("$here/fetch_kernel.sh" "$1" "$kernels/$1" 2>&1) || {
 		note "$1: skipped: $(echo "$got" | tail -n 1)"
 		return 0
 	}
 	eval "$(echo "$got" | tail -n 1)"
-	echo "=== $1: kernel $version"
-	set -- "$1" "$here/boot.sh" -t "$seconds" -m 1536 -c 4
-	[ -z "$words" ] || set -- "$@" -a "$words"
-	status=0
-	# shellcheck disable=SC2086 # the files are words
-	if [ -n "$words" ]; then
-		suite=$1
-		shift
-		unshare -n sh -c "$nics" nics "$@" $files -M "veth virtio_pci virtio_net" \
-			"$kernel" "$modules" "$here/network.sh" >"$build/vm/$suite.log" 2>&1 || status=$?
-	else
-		suite=$1
-		shift
-		"$@" $files -M veth "$kernel" "$modules" "$here/network.sh" >"$build/vm/$suite.log" 2>&1 || status=$?
-	fi
-	grep -E '^(pass|FAIL|skip):' "$build/vm/$suite.log" || true
-	checks=$(grep -c '^pass:' "$build/vm/$suite.log" || true)
-	skips=$(grep -c '^skip:' "$build/vm/$suite.log" || true)
-	case $status in
-	0) note "$suite (kernel $version): passed, $checks checks, $skips skipped" ;;
-	77) note "$suite (kernel $version): skipped: $(tail -n 1 "$build/vm/$suite.log")" ;;
-	*)
-		tail -n 60 "$build/vm/$suite.log"
-		note "$suite (kernel $version): FAILED (status $status; see $build/vm/$suite.log)"
-		failed=1
-		;;
-	esac
+	for part in $parts; do
+		echo "=== $1: kernel $version, $part"
+		"$part" "$1" "$version" "$kernel" "$modules"
+	done
 }
 
+case " $parts " in
+" network seal " | " network " | " seal ") ;;
+*) echo "run.sh: WEIR_VM_PARTS is network, seal, or both, not '$parts'" >&2; exit 2 ;;
+esac
 for suite; do
 	run "$suite"
 done
