@@ -149,7 +149,11 @@ static void walk_away(struct walk *walk)
 		if (!walk->source->ops->arm(walk->source))
 			usleep(1000);
 		result = walk->source->ops->rx_burst(walk->source, frames, SOURCE_BURST);
-		assert_true(result <= 0);
+		for (int i = 0; i < result; i++) {
+			walk->frames++;
+			if (frames[i].flags & FRAME_LAST_OF_SPAN)
+				walk->source->ops->release(walk->source, frames[i].span);
+		}
 	}
 	assert_int_equal(result, -ENETDOWN);
 }
