@@ -12,6 +12,9 @@ UDP = bytes.fromhex('020000000002020000000001080045000020000100004011000a0a00000
                     '30390035000c000061626364')
 # A PIM version 1 query: a message of IGMP. A type that tshark puts out with a control character.
 PIM = bytes.fromhex('01005e000002020000000001080045000020000100000102c3d00a000001e0000002140000000100000010020069')
+# A TCP checksum of 0xffff where 0x0000 would be written.
+NEGATIVE_ZERO = bytes.fromhex('02000000000202000000000108004500002c00010000400666c90a0000010a0000029c419c4d'
+                              '000000010000000250101000ffff0000a76eabcd')
 failures = 0
 
 
@@ -25,7 +28,7 @@ def expect(weir, name, content, status, *words):
     global failures
     with open(name, 'wb') as file:
         file.write(content)
-    done = subprocess.run([sys.executable, COMPARE, '--weir', weir, name], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, COMPARE, '--verify-checksums', '--weir', weir, name], capture_output=True, text=True, timeout=60)
     said = done.stdout + done.stderr
     missing = [word for word in words if word not in said]
     if done.returncode != status or missing or 'Traceback' in said:
@@ -50,6 +53,7 @@ def main():
         expect(weir, 'unknown', pcap(whole, link=284), 0, '3 by weir only', 'tshark alone refuses')
         expect(weir, 'lengths', pcap([(UDP, 20)]), 0, 'excused      1  length-below-captured')
         expect(weir, 'pim', pcap([(PIM, None)]), 0, '1 equal')
+        expect(weir, 'zero', pcap([(NEGATIVE_ZERO, None)]), 0, 'excused      1  negative-zero')
         # A reader that leaves a packet out without a word differs.
         for name, change in ('fewer', '| head -n 2'), ('more', '; tail -n 1 out'), ('other', '| sed s/10.0.0.1/10.0.0.9/'):
             with open(name + '.sh', 'w') as file:

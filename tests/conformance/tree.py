@@ -84,6 +84,7 @@ class Tree:
         self.tunnels = []
         self.tags_open = True
         self.frame_end = 0
+        self.checksum = None
         for proto in packet:
             if not self.walk(proto):
                 break
@@ -221,6 +222,10 @@ class Tree:
             level['tcp_flags'], level['tcp_ae'] = value & 0xff, value >> 8 & 1
         elif name == 'tcp.len':
             level['payload_length'] = number(show)
+        elif name.endswith('.checksum'):
+            self.checksum = number(show)
+        elif name.endswith('.checksum_calculated') and self.checksum == 0xffff and number(show) == 0:
+            self.notes.add('negative-zero')
         elif name in CHECKSUMS and number(show) in (0, 1):
             level[CHECKSUMS[name]] = 1 - number(show)
         elif name in TCP_OPTIONS:
