@@ -32,8 +32,15 @@ echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# A list that is a few days old names packages that the mirror no longer has.
-if ! { apt-get update -q && apt-get install -y -q --no-install-recommends $missing; } >"$log" 2>&1; then
+
+install() {
+	# A list that is a few days old names packages that the mirror no longer has.
+	{ apt-get update -q && apt-get install -y -q --no-install-recommends "$@"; } >"$log" 2>&1
+}
+
+# npm cannot be installed beside a nodejs from elsewhere: what needs it is skipped then, and says so.
+without_npm=$(echo "$missing " | sed 's/ npm / /')
+if ! install $missing && { [ "$without_npm" = "$missing " ] || ! install $without_npm; }; then
 	tail -n 20 "$log" >&2
 	echo "weir: apt-get could not install$missing (its last words are above)" >&2
 	exit 1

@@ -65,9 +65,9 @@ with tempfile.TemporaryDirectory() as directory:
     expect(figures['replay', 'engine']['margin'] == 1.0, 'two threads have more')
     expect(not any('walk' in name for _, name in figures), 'the walk itself is no figure')
 
-    def check(text, status, rounds, tries):
+    def check(text, status, rounds, tries, busy='99'):
         stand_ins(build, rounds)
-        done = run(build, '--check', path)
+        done = run(build, '--check', path, '--busy', busy)
         expect(done.returncode == status and done.stdout.count('try ') == tries,
                '%s: status %d after %d tries' % (text, done.returncode, done.stdout.count('try ')))
         return done.stdout
@@ -78,6 +78,9 @@ with tempfile.TemporaryDirectory() as directory:
     expect('slower    decode / udp-60 decode' in told, 'and it is named')
     check('the engine twice as slow is noise', 0, [{'replay / engine': 1.95}], 1)
     check('and thrice as slow is not', 1, [{'replay / engine': 3}], 3)
+    told = check('the engine ten times as slow on a busy machine', 0, [{'replay / engine': 10}], 3, busy='-1')
+    expect('two threads are not judged' in told, 'and it is said')
+    check('but not one thread', 1, [{'replay / decode': 3}], 3, busy='-1')
     check('a machine busy for two rounds', 0, [{'': 4}, {'': 2.5}, {}], 3)
     expect(json.loads(open(build + '/bench/micro.json').readline())['rounds'] == 3, 'what was measured is kept')
     lines[0]['processor'] = 'another'
