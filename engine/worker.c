@@ -12,7 +12,7 @@
 
 #define IDLE_SPINS 32
 #define STATS_BURSTS 256 /* bursts between looks at the clock while busy */
-#define RING_WRITER_SHARE 8 /* wake the writer when so large a part of the queue is new */
+#define RING_WRITER_SHARE 4 /* wake the writer when so large a part of the queue is new */
 #define RESERVE_WANT 64
 
 /* --- the queue ------------------------------------------------------------------------------ */

@@ -23,7 +23,7 @@
 #include "engine/source.h"
 #include "ringbuf/spsc.h"
 
-#define WORKER_QUEUE_DEFAULT 16384u      /* slots: 2 MiB, so that the queue stays in a shared cache */
+#define WORKER_QUEUE_DEFAULT 32768u      /* slots: 4 MiB, so that the queue stays in a shared cache */
 #define WORKER_TIME_SLACK_NS UINT64_C(1000000) /* between a packet's stamp and its place in the ring */
 
 /* Counters: (worker) writes, others look. */
