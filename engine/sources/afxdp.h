@@ -48,7 +48,7 @@ struct afxdp_options {
 };
 
 /* Opens the interface in the calling thread's network namespace, one source per queue, in sources, which has
- * room for AFXDP_QUEUES_MOST; *count: how many. options->ring_size: bytes of UMEM for each (0: 8192 chunks).
+ * room for AFXDP_QUEUES_MOST; *count: how many. options->ring_size: bytes of UMEM for each (0: 64 MiB, and 256 MiB for all where there are more than four).
  * The program is attached when this returns, and passes everything until start.
  * Errors, each with a hint: -ENODEV, -ENETDOWN, -EPERM (also: needs steal), -EBUSY (a queue or the interface
  * is taken), -EOPNOTSUPP (the mode, the MTU, the offloads), -EINVAL (options, filter), -ENOMEM, -ENOBUFS. */

@@ -8,7 +8,7 @@
 #include "engine/sources/afxdp_internal.h"
 #include "engine/uapi.h"
 
-#define RX_MOST 4096            /* descs: the burst that is absorbed while the worker sleeps */
+#define RX_MOST 16384           /* descs: the burst that is absorbed while the worker sleeps or waits for its CPU */
 #define SIDE_JOINED 69632       /* bytes: a 64 KiB frame with its headers, several cache sets */
 #define HUGE_PAGE (2u << 20)
 #define BUSY_BUDGET 64
