@@ -17,9 +17,11 @@
 #include "engine/sources/afxdp_program.h"
 #include "tools/weir_bench.h"
 
-#define CHUNKS 8192u /* as the backend's default */
+#define CHUNKS 32768u /* as the backend's default */
 #define CHUNK 2048u
-#define RX_SIZE 4096u
+#define RX_SIZE 16384u
+#define BUSY_TRIES 25 /* kernel: a closed socket's queue is given free by deferred work */
+#define BUSY_WAIT_US 20000
 #define COALESCE_US 100
 #define LOOK_MS 20
 
@@ -68,6 +70,29 @@ static int open_socket(struct descs *descs, const char *interface, enum afxdp_mo
 	return 0;
 }
 
+static void close_socket(struct descs *descs)
+{
+	if (descs->socket != NULL)
+		xsk_socket__delete(descs->socket);
+	if (descs->umem != NULL)
+		xsk_umem__delete(descs->umem);
+	if (descs->area != NULL)
+		munmap(descs->area, (size_t)CHUNKS * CHUNK);
+	*descs = (struct descs){ .program = descs->program };
+}
+
+static int open_socket_when_free(struct descs *descs, const char *interface, enum afxdp_mode mode, struct error *error)
+{
+	int result = open_socket(descs, interface, mode, error);
+
+	for (unsigned tries = 1; tries < BUSY_TRIES && result == -EBUSY; tries++) {
+		close_socket(descs);
+		usleep(BUSY_WAIT_US);
+		result = open_socket(descs, interface, mode, error);
+	}
+	return result;
+}
+
 static int open_descs(struct descs *descs, const char *interface, enum afxdp_mode mode, struct error *error)
 {
 	struct interfaces_entry device;
@@ -75,7 +100,7 @@ static int open_descs(struct descs *descs, const char *interface, enum afxdp_mod
 	int result = interfaces_lookup(interface, &device, error);
 
 	if (result == 0)
-		result = open_socket(descs, interface, mode, error);
+		result = open_socket_when_free(descs, interface, mode, error);
 	if (result < 0)
 		return result;
 	afxdp_host_queues(&device, &queues);
@@ -91,12 +116,7 @@ static int open_descs(struct descs *descs, const char *interface, enum afxdp_mod
 static void close_descs(struct descs *descs)
 {
 	afxdp_program_close(descs->program);
-	if (descs->socket != NULL)
-		xsk_socket__delete(descs->socket);
-	if (descs->umem != NULL)
-		xsk_umem__delete(descs->umem);
-	if (descs->area != NULL)
-		munmap(descs->area, (size_t)CHUNKS * CHUNK);
+	close_socket(descs);
 }
 
 /* As the backend's worker: a sleep and a wake-up are not for a single packet. False: nothing came for a while. */
