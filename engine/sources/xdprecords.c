@@ -20,7 +20,7 @@
 #define RING_MOST (1u << 30)
 #define DRAIN_MS 1000
 #define LOOK_MS 500
-#define COALESCE_US 100 /* of latency, for the batch that comes in that time */
+#define COALESCE_US 1000 /* of latency: a wake-up costs as much as a hundred records, and 4 MiB hold 30,000 */
 #define CLOCK_PERIOD_NS UINT64_C(100000000)
 
 /* --- running ---------------------------------------------------------------------------------- */
