@@ -17,7 +17,7 @@
 
 #define CHUNKS 8192u
 #define CHUNK 2048u
-#define HEADROOM 256u
+#define HEADROOM (256u + sizeof(struct afxdp_stamp)) /* as where frames are copied */
 #define RX_SIZE 4096u
 #define FILL_SIZE (2 * CHUNKS)
 #define AHEAD 8
@@ -74,7 +74,7 @@ static void deliver(struct model *model)
 
 	for (uint32_t i = 0; i < RX_SIZE; i++) {
 		uint64_t chunk = model->fill[model->fill_consumer++ % FILL_SIZE];
-		struct afxdp_stamp stamp = { .time_ns = now + i, .magic = AFXDP_STAMP_MAGIC };
+		struct afxdp_stamp stamp = { .time_ns = now + i };
 
 		memcpy(model->pool.area + chunk + HEADROOM - sizeof stamp, &stamp, sizeof stamp);
 		model->rx[model->rx_producer++ % RX_SIZE] = (struct xdp_desc){

@@ -40,7 +40,8 @@ struct plain {
 	uint32_t layers, status;
 	uint32_t l3, l4, end; /* offsets */
 	uint16_t ethertype;
-	uint16_t ttl_tos;     /* as in the record: TTL in the low byte */
+	uint32_t ttl_tos;     /* as in the record: TTL in the low byte. 32 bits wide, as it is read: a narrower store that is
+				 spilled and read back as a word waits for all stores before it (7 ns live) */
 	uint8_t protocol;
 	uint64_t src_high, src_low, dst_high, dst_low; /* addresses as they lie in the record */
 };
@@ -89,7 +90,7 @@ HOT bool plain_ipv4(struct plain *p, uint32_t wire_length)
 	p->end = p->l3 + total;
 	p->layers |= LAYER_IPV4;
 	p->status |= (fragment & IPV4_DONT_FRAGMENT) / IPV4_DONT_FRAGMENT * STATUS_DONT_FRAGMENT;
-	p->ttl_tos = (uint16_t)(header[8] | (uint32_t)header[1] << 8);
+	p->ttl_tos = header[8] | (uint32_t)header[1] << 8;
 	p->protocol = header[9];
 	p->src_high = 0;
 	p->src_low = mapped_ipv4(header + 12);
@@ -111,7 +112,7 @@ HOT bool plain_ipv6(struct plain *p, uint32_t wire_length)
 		return false;
 	p->end = p->l3 + 40 + length;
 	p->layers |= LAYER_IPV6;
-	p->ttl_tos = (uint16_t)(header[7] | (uint32_t)(uint8_t)(load_be16(header) >> 4) << 8);
+	p->ttl_tos = header[7] | (uint32_t)(uint8_t)(load_be16(header) >> 4) << 8;
 	p->protocol = header[6];
 	p->src_high = load64(header + 8);
 	p->src_low = load64(header + 16);
@@ -162,7 +163,7 @@ HOT void store_rest(const struct plain *p, uint32_t header_length, uint32_t src_
 	store_word(p->record, 72, seq_ack);
 	store_word(p->record, 88, (uint64_t)p->status << 32 | p->layers);
 	store_word(p->record, 112, (uint64_t)payload << 32 | p->l4 << 16 | p->l3);
-	store_word(p->record, 120, (uint32_t)p->ttl_tos << 16 | window);
+	store_word(p->record, 120, p->ttl_tos << 16 | window);
 }
 
 HOT bool plain_tcp(struct plain *p)

@@ -273,10 +273,20 @@ static bool any_needs_bytes(struct sink *const *sinks, unsigned count)
 	return false;
 }
 
+static bool any_is_prompt(struct sink *const *sinks, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (sinks[i]->prompt)
+			return true;
+	}
+	return false;
+}
+
 static int create_workers(struct engine *engine, struct error *error)
 {
 	struct worker_config config = {
 		.hold_packets = any_needs_bytes(engine->sinks, engine->sink_count),
+		.prompt = engine->config.flush_each || any_is_prompt(engine->sinks, engine->sink_count),
 		.exit_on_interface_loss = engine->config.exit_on_interface_loss,
 		.queue_capacity = engine->config.queue_capacity,
 		.decode = engine->config.decode,

@@ -133,8 +133,8 @@ struct source {
 	uint32_t drain_ms;      /* how long after stop the kernel may still hand over what it had (two retire periods) */
 	uint32_t look_ms;       /* the worker sleeps at most so long before it calls arm again: something that fd does
 				   not tell (an interface that goes away); 0: for ever */
-	uint32_t coalesce_us;   /* the ring wakes for a single packet: let more come for so long after a wake-up; 0: the
-				   kernel gathers them itself (blocks) */
+	uint32_t coalesce_us;   /* the ring wakes for a single packet: let more come for so long after a wake-up, and
+				   instead of waiting for them while they come; 0: the kernel gathers them itself (blocks) */
 	bool live;              /* timestamps follow the wall clock, and what is not read in time may be lost */
 	bool (*progress)(struct source *source, uint64_t *done, uint64_t *total); /* bytes, any thread; NULL: unknown */
 	struct error error;     /* why rx_burst or reopen failed (worker writes, read after it ended) */

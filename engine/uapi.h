@@ -6,6 +6,8 @@
 #ifndef WEIR_ENGINE_UAPI_H
 #define WEIR_ENGINE_UAPI_H
 
+#include <stdint.h>
+
 #include <linux/if_packet.h>
 #include <linux/if_xdp.h>
 
@@ -27,5 +29,19 @@
 #ifndef XDP_PKT_CONTD
 #define XDP_PKT_CONTD (1u << 0)
 #endif
+
+/* linux/sched/types.h (3.14): it cannot be included beside glibc's <sched.h>, and glibc has it from 2.41 on. */
+struct uapi_sched_attr {
+	uint32_t size;
+	uint32_t sched_policy;
+	uint64_t sched_flags;
+	int32_t sched_nice;
+	uint32_t sched_priority;
+	uint64_t sched_runtime; /* ns; SCHED_OTHER: from 6.12 on, the length of a turn */
+	uint64_t sched_deadline;
+	uint64_t sched_period;
+	uint32_t sched_util_min;
+	uint32_t sched_util_max;
+};
 
 #endif

@@ -14,6 +14,7 @@
 #define STATS_BURSTS 256 /* bursts between looks at the clock while busy */
 #define RING_WRITER_SHARE 4 /* wake the writer when so large a part of the queue is new */
 #define RESERVE_WANT 64
+#define SLOTS_AHEAD 4 /* a slot's lines are in the writer's cache: asked for before they are written */
 
 /* --- the queue ------------------------------------------------------------------------------ */
 
@@ -195,6 +196,8 @@ static bool take_burst(struct worker *worker, const struct frame *frames, unsign
 			if (!frame_matches(worker, frame)) {
 				filtered++;
 			} else if ((slot = next_slot(worker)) != NULL) {
+				__builtin_prefetch(slot + SLOTS_AHEAD, 1);
+				__builtin_prefetch((char *)(slot + SLOTS_AHEAD) + 64, 1);
 				fill_record(worker, frame, slot);
 				cut += (slot->status & STATUS_CUT) != 0;
 				wire_bytes += slot->wire_length;
@@ -248,6 +251,7 @@ static void walk(struct worker *worker)
 	struct source *source = worker->source;
 	struct frame frames[SOURCE_BURST];
 	unsigned burst = source_burst(source);
+	unsigned idle_spins = source->coalesce_us == 0 ? IDLE_SPINS : 0;
 	unsigned spins = 0, bursts = 0;
 
 	while (!worker_flag(&worker->abort_asked)) {
@@ -262,6 +266,7 @@ static void walk(struct worker *worker)
 		count = source->ops->rx_burst(source, frames, burst);
 		if (count > 0) {
 			spins = 0;
+			worker->busy = true;
 			if (++bursts % STATS_BURSTS == 0)
 				worker_refresh_stats(worker);
 			if (!take_burst(worker, frames, (unsigned)count))
@@ -278,7 +283,7 @@ static void walk(struct worker *worker)
 					return;
 				continue;
 			}
-			if (spins++ < IDLE_SPINS)
+			if (spins++ < idle_spins)
 				continue;
 			count = worker_idle(worker);
 		}
@@ -298,6 +303,8 @@ void *worker_main(void *context)
 
 	snprintf(name, sizeof name, "weir-worker-%u", worker->config.index % 1000);
 	prctl(PR_SET_NAME, name);
+	if (worker->source->live)
+		worker_shorten_slice();
 	worker_watch_source(worker);
 	walk(worker);
 	if (!worker->stopping)

@@ -45,6 +45,7 @@ struct worker_config {
 	unsigned index;
 	int cpu;                          /* to be pinned to; -1: not */
 	bool hold_packets;                /* some sink needs bytes */
+	bool prompt;                      /* somebody watches what a sink writes: the writer shall have it at once */
 	bool exit_on_interface_loss;
 	uint32_t queue_capacity;
 	struct decode_options decode;

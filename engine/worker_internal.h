@@ -33,6 +33,8 @@ struct worker {
 
 	uint32_t spans_out; /* given to the writer and not yet back */
 	bool stopping;
+	bool busy; /* frames came since the last nap */
+	unsigned naps; /* since the writer was last rung */
 	uint64_t drain_until_ns;
 	uint64_t stats_at_ns;
 	uint16_t filter_interface;
@@ -98,5 +100,10 @@ void worker_await_spans(struct worker *worker);
 
 /* For messages and the ledger. */
 const char *worker_interface_name(const struct worker *worker);
+
+/* ---- worker_life.c ---- */
+
+/* (worker) Asks the scheduler for short turns that come soon after a wake-up. */
+void worker_shorten_slice(void);
 
 #endif

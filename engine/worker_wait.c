@@ -7,6 +7,7 @@
 #include "engine/worker_internal.h"
 
 #define REOPEN_PERIOD_MS 200
+#define WRITER_WAIT_US 1000 /* what nobody watches may wait so long for the writer: each call costs two wake-ups */
 #define STATS_PERIOD_NS (100 * NS_PER_MS)
 
 void worker_watch_source(struct worker *worker)
@@ -99,12 +100,29 @@ static int sleep_until_called(struct worker *worker, uint32_t what_for, int time
 	return result;
 }
 
+/* A ring that wakes for a single packet: while packets come, they are let come for a while without being waited
+ * for, which saves most of what a sleep in epoll costs on both sides. False: none came since the last nap. */
+static bool nap(struct worker *worker)
+{
+	if (worker->source->coalesce_us == 0 || !worker->busy || worker->stopping)
+		return false;
+	worker->busy = false;
+	if (worker->config.prompt || ++worker->naps * worker->source->coalesce_us >= WRITER_WAIT_US) {
+		worker->naps = 0;
+		worker_ring_writer(worker);
+	}
+	usleep(worker->source->coalesce_us);
+	return true;
+}
+
 int worker_idle(struct worker *worker)
 {
 	const struct source_ops *ops = worker->source->ops;
 	int timeout_ms = worker->source->look_ms != 0 ? (int)worker->source->look_ms : -1;
 
 	worker_refresh_stats(worker);
+	if (nap(worker))
+		return 0;
 	answer_time(worker, false);
 	if (ops->arm != NULL && ops->arm(worker->source))
 		return 0;

@@ -12,6 +12,7 @@
 
 #include <xdp/xsk.h>
 
+#include "engine/bpf/afxdp_shared.h"
 #include "engine/source.h"
 #include "engine/sources/afxdp_host.h"
 #include "engine/sources/afxdp_program.h"
@@ -19,7 +20,7 @@
 
 #define CHUNKS 32768u /* as the backend's default */
 #define CHUNK 2048u
-#define RX_SIZE 16384u
+#define RX_SIZE CHUNKS
 #define BUSY_TRIES 25 /* kernel: a closed socket's queue is given free by deferred work */
 #define BUSY_WAIT_US 20000
 #define COALESCE_US 100
@@ -37,7 +38,12 @@ struct descs {
 
 static int open_socket(struct descs *descs, const char *interface, enum afxdp_mode mode, struct error *error)
 {
-	const struct xsk_umem_config umem = { .fill_size = 2 * CHUNKS, .comp_size = 64, .frame_size = CHUNK };
+	const struct xsk_umem_config umem = {
+		.fill_size = 2 * CHUNKS,
+		.comp_size = 64,
+		.frame_size = CHUNK,
+		.frame_headroom = mode == AFXDP_ZEROCOPY ? 0 : sizeof(struct afxdp_stamp),
+	};
 	const struct xsk_socket_config socket = {
 		.rx_size = RX_SIZE,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
@@ -119,14 +125,15 @@ static void close_descs(struct descs *descs)
 	close_socket(descs);
 }
 
-/* As the backend's worker: a sleep and a wake-up are not for a single packet. False: nothing came for a while. */
-static bool wait_for_descs(struct descs *descs)
+/* As the backend's worker: a sleep and a wake-up are not for a single packet, and while packets come they are not
+ * waited for. busy: some came since the last call. False: nothing came for a while. */
+static bool wait_for_descs(struct descs *descs, bool busy)
 {
 	struct pollfd wait = { .fd = descs->fd, .events = POLLIN };
 
 	if (xsk_ring_prod__needs_wakeup(&descs->fill))
 		recvfrom(descs->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
-	if (poll(&wait, 1, LOOK_MS) <= 0)
+	if (!busy && poll(&wait, 1, LOOK_MS) <= 0)
 		return false;
 	usleep(COALESCE_US);
 	return true;
@@ -156,7 +163,7 @@ int bench_descs(const char *interface, const char *mode, const volatile sig_atom
 		uint64_t *bytes, struct error *error)
 {
 	struct descs descs = { 0 };
-	bool idle = false;
+	bool idle = false, busy = false;
 	int result = open_descs(&descs, interface, strcmp(mode, "generic") == 0    ? AFXDP_GENERIC
 						     : strcmp(mode, "zerocopy") == 0 ? AFXDP_ZEROCOPY
 										     : AFXDP_NATIVE, error);
@@ -168,7 +175,8 @@ int bench_descs(const char *interface, const char *mode, const volatile sig_atom
 
 		*count += taken;
 		if (taken == 0)
-			idle = !wait_for_descs(&descs);
+			idle = !wait_for_descs(&descs, busy);
+		busy = taken > 0;
 	}
 	close_descs(&descs);
 	return result;

@@ -38,7 +38,6 @@ static __always_inline void stamp(struct xdp_md *context, struct afxdp_counters 
 	if ((void *)(area + 1) > (void *)(long)context->data)
 		return;
 	area->time_ns = use_tai ? bpf_ktime_get_tai_ns() : bpf_ktime_get_ns();
-	area->magic = AFXDP_STAMP_MAGIC;
 }
 
 SEC("xdp")

@@ -15,7 +15,11 @@
 
 #define AFXDP_CHUNK_SMALL 2048u
 #define AFXDP_CHUNK_LARGE 4096u
-#define AFXDP_KERNEL_HEADROOM 256 /* kernel: XDP_PACKET_HEADROOM, of every chunk */
+/* Bytes that packets lie behind the chunk's usual start, where copying puts them: a cache line then begins with the
+ * stamp. A NIC writes whole lines, and is given none. */
+#define AFXDP_STAMP_ROOM ((uint32_t)sizeof(struct afxdp_stamp))
+#define AFXDP_KERNEL_HEADROOM 256u /* kernel: XDP_PACKET_HEADROOM, of every chunk */
+#define AFXDP_HEADROOM (AFXDP_KERNEL_HEADROOM + AFXDP_STAMP_ROOM) /* bytes of a chunk that no packet gets */
 #define AFXDP_LINK_OVERHEAD 22    /* bytes: Ethernet and two tags, above the MTU */
 #define AFXDP_LOOK_MS 500         /* how late an interface that goes away may be noticed */
 

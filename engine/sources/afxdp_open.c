@@ -31,7 +31,7 @@
 
 static uint32_t chunk_size_for(const struct afxdp_options *afxdp, const struct interfaces_entry *device)
 {
-	uint32_t frame = device->mtu + AFXDP_LINK_OVERHEAD + AFXDP_KERNEL_HEADROOM;
+	uint32_t frame = device->mtu + AFXDP_LINK_OVERHEAD + AFXDP_HEADROOM;
 
 	if (afxdp->chunk_size != 0)
 		return afxdp->chunk_size;
@@ -137,7 +137,7 @@ static int try_plans(struct afxdp_group *group, const struct afxdp_options *opti
 		     unsigned count, struct source_report *report, struct error *error)
 {
 	uint32_t chunk = ((struct afxdp *)sources[0])->pool.chunk_size;
-	bool jumbo = group->device.mtu + AFXDP_LINK_OVERHEAD + AFXDP_KERNEL_HEADROOM > chunk;
+	bool jumbo = group->device.mtu + AFXDP_LINK_OVERHEAD + AFXDP_HEADROOM > chunk;
 	struct afxdp_plan plans[PLANS_MOST];
 	unsigned plan_count = make_plans(options, jumbo, plans);
 	int result = -EOPNOTSUPP;
@@ -212,7 +212,7 @@ static struct afxdp *make_source(struct afxdp_group *group, const struct afxdp_o
 		.live = true,
 		.drain_ms = DRAIN_MS,
 		.look_ms = AFXDP_LOOK_MS,
-		.coalesce_us = COALESCE_US,
+		.coalesce_us = options->busy_poll_us != 0 ? 0 : COALESCE_US, /* who polls wants no nap */
 		.span_count = pool->chunk_count + pool->side_count,
 	};
 	group->references++;

@@ -8,7 +8,10 @@
 #include "engine/clock.h"
 #include "engine/uapi.h"
 
-#define AHEAD 6 /* descs: how far packets are asked for before they are read */
+#define FIRST_LINE_PACKET 60u /* bytes: the least that Ethernet has; headers end before its padding */
+#define AHEAD 8       /* descs: how far packets are asked for before they are read */
+#define STAMP_AGE_NS UINT64_C(3600000000000) /* packets of a process that was stopped may have waited long */
+#define AHEAD_DESC 32 /* descs: the same for the descs, which lie in the cache of the CPU that received */
 
 /* What one call of afxdp_pool_rx has gathered. */
 struct burst {
@@ -16,8 +19,8 @@ struct burst {
 	unsigned count;
 	uint32_t first, last;          /* the span's chain */
 	uint64_t now_ns;               /* wall clock, read when the first frame needs it; 0: not yet */
-	uint64_t back[SOURCE_BURST];   /* chunks that go straight back */
 	unsigned back_count;
+	uint64_t *back;                /* chunks that go straight back: SOURCE_BURST of them, not cleared for each call */
 };
 
 void afxdp_clock_sample(struct afxdp_clock *clock)
@@ -26,6 +29,9 @@ void afxdp_clock_sample(struct afxdp_clock *clock)
 
 	clock->sampled_ns = before + (after - before) / 2;
 	clock->offset_ns = (int64_t)(wall - clock->sampled_ns);
+	/* The clock may be that of the time since boot, and boot less than STAMP_AGE_NS ago. */
+	clock->oldest_ns = clock->sampled_ns > STAMP_AGE_NS ? clock->sampled_ns - STAMP_AGE_NS : 1;
+	clock->window_ns = clock->sampled_ns + AFXDP_CLOCK_PERIOD_NS - clock->oldest_ns;
 }
 
 int afxdp_pool_init(struct afxdp_pool *pool)
@@ -97,17 +103,20 @@ bool afxdp_pool_waiting(struct afxdp_pool *pool)
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
-/* Takes the stamp in front of the packet, so that the chunk's next packet cannot show it again. */
-static uint64_t take_time(struct afxdp_pool *pool, struct burst *burst, uint8_t *data)
+/* A stamp is believed when it is not far from when the clock was sampled last: 0, which says that there is none, is
+ * not, nor are other bytes that a driver may have left there. */
+static inline bool is_current(const struct afxdp_clock *clock, uint64_t stamp_ns)
 {
-	struct afxdp_stamp stamp;
+	return stamp_ns - clock->oldest_ns < clock->window_ns;
+}
 
-	memcpy(&stamp, data - sizeof stamp, sizeof stamp);
-	if (stamp.magic == AFXDP_STAMP_MAGIC) {
-		memset(data - sizeof stamp.magic, 0, sizeof stamp.magic);
-		if ((int64_t)(stamp.time_ns - pool->clock.sampled_ns) > (int64_t)AFXDP_CLOCK_PERIOD_NS)
-			afxdp_clock_sample(&pool->clock);
-		return stamp.time_ns + (uint64_t)pool->clock.offset_ns;
+/* No stamp, or the first for a while, which calls for a sample. */
+static __attribute__((noinline)) uint64_t odd_time(struct afxdp_pool *pool, struct burst *burst, uint64_t stamp_ns)
+{
+	if (stamp_ns != 0) {
+		afxdp_clock_sample(&pool->clock);
+		if (is_current(&pool->clock, stamp_ns))
+			return stamp_ns + (uint64_t)pool->clock.offset_ns;
 	}
 	pool->unstamped++;
 	if (burst->now_ns == 0)
@@ -115,8 +124,20 @@ static uint64_t take_time(struct afxdp_pool *pool, struct burst *burst, uint8_t 
 	return burst->now_ns;
 }
 
+/* Takes the stamp in front of the packet, so that the chunk's next packet cannot show it again. */
+static inline uint64_t take_time(struct afxdp_pool *pool, struct burst *burst, uint8_t *data)
+{
+	struct afxdp_stamp stamp;
+
+	memcpy(&stamp, data - sizeof stamp, sizeof stamp);
+	memset(data - sizeof stamp, 0, sizeof stamp);
+	if (__builtin_expect(!is_current(&pool->clock, stamp.time_ns), false))
+		return odd_time(pool, burst, stamp.time_ns);
+	return stamp.time_ns + (uint64_t)pool->clock.offset_ns;
+}
+
 /* As the stack will see it (kernel: eth_type_trans): for us, for all or some, or for another host. */
-static uint32_t direction(const struct afxdp_pool *pool, const uint8_t *data, uint32_t length)
+static inline uint32_t direction(const struct afxdp_pool *pool, const uint8_t *data, uint32_t length)
 {
 	if (length < sizeof pool->mac || (data[0] & 1) || memcmp(data, pool->mac, sizeof pool->mac) == 0)
 		return DIRECTION_IN;
@@ -187,46 +208,89 @@ static unsigned descs_of(struct afxdp_pool *pool, uint32_t at, unsigned availabl
 	return 0;
 }
 
-/* One frame out of its descs. False: no room for it. */
-static bool take_frame(struct afxdp_pool *pool, struct burst *burst, uint32_t at, unsigned descs,
-		       uint32_t length)
+/* A frame by its first desc and the whole packet's length. */
+static inline void fill_frame(struct afxdp_pool *pool, struct burst *burst, struct frame *frame,
+			      const struct xdp_desc *head, uint32_t length)
 {
-	const struct xdp_desc *head = xsk_ring_cons__rx_desc(&pool->rx, at);
 	uint8_t *data = pool->area + address_of(head);
-	struct frame *frame = &burst->frames[burst->count];
-	uint32_t kept = length < pool->snap_length ? length : pool->snap_length;
-	bool spent = pool->held >= pool->share, join = kept > head->len && !pool->headers_only;
 
-	if ((spent || join) && pool->side_free_count == 0)
-		return false;
 	*frame = (struct frame){
 		.data = data,
 		.timestamp_ns = take_time(pool, burst, data),
-		.captured_len = kept,
+		.captured_len = length < pool->snap_length ? length : pool->snap_length,
 		.wire_len = length,
 		.flags = direction(pool, data, head->len),
 		.link_type = LINK_ETHERNET,
 		.interface = pool->interface,
 	};
+}
+
+/* Asks for what lies some descs ahead; all of it was written by another CPU. Beyond the ring's end an old desc is
+ * asked for, which does no harm. */
+static inline void ask_ahead(struct afxdp_pool *pool, uint32_t at)
+{
+	const struct xdp_desc *ahead = xsk_ring_cons__rx_desc(&pool->rx, at + AHEAD);
+	const uint8_t *data = pool->area + address_of(ahead);
+
+	__builtin_prefetch(xsk_ring_cons__rx_desc(&pool->rx, at + AHEAD_DESC));
+	__builtin_prefetch(data - sizeof(struct afxdp_stamp));
+	/* The stamp's line has 56 bytes of the packet. Of a longer one some header may lie behind them. */
+	if (ahead->len > FIRST_LINE_PACKET)
+		__builtin_prefetch(data + 64 - sizeof(struct afxdp_stamp));
+}
+
+/* The frames of one desc each at the front of `count` descs: nearly all there are. Returns how many. */
+static unsigned take_plain(struct afxdp_pool *pool, struct burst *burst, uint32_t at, unsigned count)
+{
+	unsigned taken;
+
+	for (taken = 0; taken < count; taken++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&pool->rx, at + taken);
+
+		if (desc->options & XDP_PKT_CONTD)
+			break;
+		ask_ahead(pool, at + taken);
+		fill_frame(pool, burst, &burst->frames[burst->count + taken], desc, desc->len);
+		chain(pool, burst, chunk_of(pool, desc));
+	}
+	burst->count += taken;
+	pool->held += taken;
+	if (pool->held > pool->held_most)
+		pool->held_most = pool->held;
+	return taken;
+}
+
+/* A frame of several descs, or one for which no chunk may be held. False: no room for it. */
+static bool take_unusual(struct afxdp_pool *pool, struct burst *burst, uint32_t at, unsigned descs,
+			 uint32_t length)
+{
+	const struct xdp_desc *head = xsk_ring_cons__rx_desc(&pool->rx, at);
+	uint32_t kept = length < pool->snap_length ? length : pool->snap_length;
+	bool spent = pool->held >= pool->share, join = kept > head->len && !pool->headers_only;
+	struct frame *frame;
+
+	if ((spent || join) && pool->side_free_count == 0)
+		return false;
+	frame = &burst->frames[burst->count++];
+	fill_frame(pool, burst, frame, head, length);
 	if (spent || join) {
 		if (kept > pool->side_stride)
 			frame->captured_len = kept = (uint32_t)pool->side_stride;
 		frame->data = copy_aside(pool, burst, at, descs, kept);
 		pool->joined += join;
 		pool->side_copies += !join;
-	} else {
-		if (kept > head->len) {
-			frame->flags |= FRAME_MORE_FRAGMENTS;
-			frame->fragment_len = head->len;
-		}
-		hold(pool, burst, chunk_of(pool, head));
-		for (unsigned i = 1; i < descs; i++) {
-			const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&pool->rx, at + i);
-
-			burst->back[burst->back_count++] = (uint64_t)chunk_of(pool, desc) * pool->chunk_size;
-		}
+		return true;
 	}
-	burst->count++;
+	if (kept > head->len) {
+		frame->flags |= FRAME_MORE_FRAGMENTS;
+		frame->fragment_len = head->len;
+	}
+	hold(pool, burst, chunk_of(pool, head));
+	for (unsigned i = 1; i < descs; i++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&pool->rx, at + i);
+
+		burst->back[burst->back_count++] = (uint64_t)chunk_of(pool, desc) * pool->chunk_size;
+	}
 	return true;
 }
 
@@ -253,16 +317,27 @@ static unsigned look_again(struct afxdp_pool *pool, uint32_t start, unsigned ava
 	return known;
 }
 
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
 unsigned afxdp_pool_rx(struct afxdp_pool *pool, struct frame *frames, unsigned max)
 {
-	struct burst burst = { .frames = frames, .first = AFXDP_POOL_NONE, .last = AFXDP_POOL_NONE };
+	uint64_t back[SOURCE_BURST];
+	struct burst burst = { .frames = frames, .back = back, .first = AFXDP_POOL_NONE, .last = AFXDP_POOL_NONE };
 	uint32_t start, taken = 0;
 	unsigned available = xsk_ring_cons__peek(&pool->rx, SOURCE_BURST, &start);
 
 	while (taken < available && burst.count < max) {
+		unsigned most = least(available - taken, max - burst.count), descs;
+		unsigned room = pool->share > pool->held ? pool->share - pool->held : 0;
 		uint32_t length;
-		unsigned descs = descs_of(pool, start + taken, available - taken, &length);
 
+		taken += take_plain(pool, &burst, start + taken, least(most, room));
+		if (taken == available || burst.count == max)
+			break;
+		descs = descs_of(pool, start + taken, available - taken, &length);
 		if (descs == 0) {
 			unsigned more = look_again(pool, start, available);
 
@@ -271,13 +346,7 @@ unsigned afxdp_pool_rx(struct afxdp_pool *pool, struct frame *frames, unsigned m
 			available = more;
 			continue;
 		}
-		if (taken + AHEAD < available) {
-			const struct xdp_desc *ahead = xsk_ring_cons__rx_desc(&pool->rx, start + taken + AHEAD);
-
-			__builtin_prefetch(pool->area + address_of(ahead) - sizeof(struct afxdp_stamp));
-			__builtin_prefetch(pool->area + address_of(ahead) + 48);
-		}
-		if (!take_frame(pool, &burst, start + taken, descs, length)) {
+		if (!take_unusual(pool, &burst, start + taken, descs, length)) {
 			pool->blocked++;
 			break;
 		}

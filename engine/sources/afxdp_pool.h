@@ -39,6 +39,8 @@ struct afxdp_clock {
 	clockid_t clock;
 	int64_t offset_ns;
 	uint64_t sampled_ns; /* by `clock` */
+	uint64_t oldest_ns;  /* stamps from here on, for so long, need no new sample */
+	uint64_t window_ns;
 };
 #define AFXDP_CLOCK_PERIOD_NS UINT64_C(100000000)
 

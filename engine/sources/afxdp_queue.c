@@ -8,7 +8,7 @@
 #include "engine/sources/afxdp_internal.h"
 #include "engine/uapi.h"
 
-#define RX_MOST 16384           /* descs: the burst that is absorbed while the worker sleeps or waits for its CPU */
+#define RX_MOST (1u << 20)      /* descs: 16 MiB of the kernel's memory */
 #define SIDE_JOINED 69632       /* bytes: a 64 KiB frame with its headers, several cache sets */
 #define HUGE_PAGE (2u << 20)
 #define BUSY_BUDGET 64
@@ -88,7 +88,7 @@ static int explain_bind(const struct afxdp *afxdp, const struct afxdp_plan *plan
 		error_set_errno(error, code, "%s's MTU of %u is too large for AF_XDP here", name,
 				afxdp->group->device.mtu);
 		return error_hint(error, "frames in several buffers need kernel 6.6; an MTU up to %u needs none",
-				  AFXDP_CHUNK_LARGE - AFXDP_KERNEL_HEADROOM - AFXDP_LINK_OVERHEAD);
+				  AFXDP_CHUNK_LARGE - AFXDP_HEADROOM - AFXDP_LINK_OVERHEAD);
 	}
 	return code;
 }
@@ -111,11 +111,13 @@ static int open_queue(struct afxdp *afxdp, const struct afxdp_options *options, 
 		      struct error *error)
 {
 	struct afxdp_pool *pool = &afxdp->pool;
-	uint32_t rx = power_of_two(pool->chunk_count / 2 + 1) / 2;
+	/* A desc for each chunk: what is absorbed while the worker sleeps or waits for its CPU is bounded by memory alone. */
+	uint32_t rx = power_of_two(pool->chunk_count);
 	struct xsk_umem_config umem = {
 		.fill_size = 2 * power_of_two(pool->chunk_count),
 		.comp_size = 64,
 		.frame_size = pool->chunk_size,
+		.frame_headroom = plan->bind_flags & XDP_ZEROCOPY ? 0 : AFXDP_STAMP_ROOM,
 		.flags = options->unaligned ? XDP_UMEM_UNALIGNED_CHUNK_FLAG : 0,
 	};
 	struct xsk_socket_config socket = {

@@ -92,7 +92,7 @@ static bool deliver(struct model *model, unsigned descs, uint32_t length_each, b
 	}
 	for (unsigned i = 0; i < descs; i++) {
 		struct xdp_desc *desc = &model->rx[model->rx_producer++ % RX_SIZE];
-		struct afxdp_stamp stamp = { .time_ns = clock_monotonic_ns(), .magic = AFXDP_STAMP_MAGIC };
+		struct afxdp_stamp stamp = { .time_ns = clock_monotonic_ns() };
 		uint32_t chunk = 0;
 		uint8_t *data;
 
@@ -201,6 +201,56 @@ static void stamps_are_read_once(void **state)
 		afxdp_pool_release(&model.pool, frames[0].span);
 	}
 	assert_int_equal(model.pool.unstamped, 8);
+	model_close(&model);
+}
+
+/* A driver may have something of its own in front of packets; a process may have been stopped for minutes. */
+static void only_what_may_be_a_time_is_a_stamp(void **state)
+{
+	const uint64_t minute = UINT64_C(60000000000), now = clock_monotonic_ns();
+	const struct {
+		uint64_t stamp;
+		bool believed;
+	} cases[] = {
+		{ now, true }, { now - 1000, true }, { now > 5 * minute ? now - 5 * minute : 1, true },
+		{ 0, false }, { UINT64_MAX, false }, { now + 60 * minute, false }, { UINT64_C(0x0123456789abcdef), false },
+		{ UINT64_C(1) << 63, false },
+	};
+	struct model model;
+	struct frame frames[SOURCE_BURST];
+
+	model_open(&model, 64, 32, 0, false);
+	model.stamps = false;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		uint64_t unstamped = model.pool.unstamped, wall = clock_wall_ns();
+		uint64_t next = model.fill[model.fill_consumer & model.pool.fill.mask] + HEADROOM;
+
+		memcpy(model.pool.area + next - sizeof cases[i].stamp, &cases[i].stamp, sizeof cases[i].stamp);
+		deliver(&model, 1, 60, false);
+		assert_int_equal(afxdp_pool_rx(&model.pool, frames, SOURCE_BURST), 1);
+		assert_int_equal(model.pool.unstamped - unstamped, !cases[i].believed);
+		if (!cases[i].believed)
+			assert_in_range(frames[0].timestamp_ns, wall, wall + 10 * minute);
+		afxdp_pool_release(&model.pool, frames[0].span);
+	}
+	model_close(&model);
+}
+
+/* Stamps go on and on: the offset to the wall clock is sampled again, and no stamp is lost. */
+static void the_clock_is_sampled_again(void **state)
+{
+	struct model model;
+	struct frame frames[SOURCE_BURST];
+	uint64_t sampled;
+
+	model_open(&model, 64, 32, 0, false);
+	sampled = model.pool.clock.sampled_ns;
+	model.pool.clock.window_ns -= 2 * AFXDP_CLOCK_PERIOD_NS; /* as if it had been that long ago */
+	deliver(&model, 1, 60, false);
+	assert_int_equal(afxdp_pool_rx(&model.pool, frames, SOURCE_BURST), 1);
+	assert_true(model.pool.clock.sampled_ns > sampled);
+	assert_int_equal(model.pool.unstamped, 0);
+	afxdp_pool_release(&model.pool, frames[0].span);
 	model_close(&model);
 }
 
@@ -368,6 +418,8 @@ int main(void)
 		cmocka_unit_test(a_frame_comes_and_goes),
 		cmocka_unit_test(the_snap_length_cuts),
 		cmocka_unit_test(stamps_are_read_once),
+		cmocka_unit_test(only_what_may_be_a_time_is_a_stamp),
+		cmocka_unit_test(the_clock_is_sampled_again),
 		cmocka_unit_test(the_share_then_the_side_pool_then_nothing),
 		cmocka_unit_test(frames_of_several_descs),
 		cmocka_unit_test(half_a_frame),
