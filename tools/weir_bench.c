@@ -15,7 +15,7 @@
 
 enum {
 	OPT_QUICK = 256, OPT_FULL, OPT_REPORT, OPT_JSON, OPT_AGAINST, OPT_SIZES, OPT_BACKENDS, OPT_SECONDS,
-	OPT_RUNS, OPT_STEAL, OPT_CONTESTANT, OPT_STATS_JSON, OPT_WORKERS, OPT_XDP_MODE,
+	OPT_RUNS, OPT_STEAL, OPT_CONTESTANT, OPT_STATS_JSON, OPT_WORKERS, OPT_XDP_MODE, OPT_OUTPUT,
 };
 
 static const struct option long_options[] = {
@@ -34,6 +34,7 @@ static const struct option long_options[] = {
 	{ "stats-json", required_argument, NULL, OPT_STATS_JSON },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
 	{ "xdp-mode", required_argument, NULL, OPT_XDP_MODE },
+	{ "output", required_argument, NULL, OPT_OUTPUT },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -55,12 +56,9 @@ static const char help[] =
 	"      --runs N             of each figure, 1 to 16\n"
 	"  -i, --interface IF       measure on live traffic of IF, sent by a generator of yours\n"
 	"      --steal              with -i: AF_XDP too, which takes the traffic from the host\n"
-	"      --contestant walk|libpcap|descs -i IF --stats-json FILE [--xdp-mode MODE]\n"
-	"                           be one of the bench's own loops; descs: native, generic or zerocopy\n";
-
-struct contestant_arguments {
-	const char *name, *mode, *stats;
-};
+	"      --contestant walk|libpcap|descs -i IF --stats-json FILE [--xdp-mode MODE] [--output FILE]\n"
+	"                           be one of the bench's own loops; descs: native, generic or zerocopy;\n"
+	"                           libpcap: save to a .pcap, or write records to a .weir\n";
 
 static volatile sig_atomic_t interrupted;
 
@@ -70,7 +68,7 @@ static void on_interrupt(int number)
 	interrupted = 1;
 }
 
-static bool take_option(struct bench_options *options, struct contestant_arguments *contestant, int option)
+static bool take_option(struct bench_options *options, struct bench_loop *contestant, int option)
 {
 	uint64_t number = 0;
 	bool good = true;
@@ -91,6 +89,7 @@ static bool take_option(struct bench_options *options, struct contestant_argumen
 		good = strcmp(optarg, "native") == 0 || strcmp(optarg, "generic") == 0 || strcmp(optarg, "zerocopy") == 0;
 		break;
 	case OPT_CONTESTANT: contestant->name = optarg; break;
+	case OPT_OUTPUT: contestant->output = optarg; break;
 	case OPT_STATS_JSON: contestant->stats = optarg; break;
 	case OPT_SECONDS:
 		good = cli_parse_duration(optarg, &number) && number >= NS_PER_SECOND / 10 &&
@@ -123,7 +122,7 @@ static bool sizes_good(const char *list)
 }
 
 static int parse_arguments(int argc, char **argv, struct bench_options *options,
-			   struct contestant_arguments *contestant)
+			   struct bench_loop *contestant)
 {
 	int option, index = 0;
 
@@ -229,6 +228,18 @@ static int verdict(const struct bench *bench, int status)
 	return status != 0 || measured == 0 ? EXIT_FAILED : 0;
 }
 
+/* What the bench does while a contestant runs, it does on the sender's CPU. */
+static void pin_self(const struct bench *bench)
+{
+	cpu_set_t cpus;
+
+	if (bench->options.interface != NULL)
+		return;
+	CPU_ZERO(&cpus);
+	CPU_SET(bench->sender_cpu, &cpus);
+	sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
 static int inside(void *context)
 {
 	struct bench *bench = context;
@@ -241,6 +252,7 @@ static int inside(void *context)
 	sigaction(SIGTERM, &action, NULL);
 	strftime(bench->when, sizeof bench->when, "%Y-%m-%d %H:%M:%S %z", localtime(&now));
 	bench->start_ns = clock_monotonic_ns();
+	pin_self(bench);
 	machine_read(&bench->machine, bench->receiver);
 	status = run_rows(bench, &error);
 	progress_clear();
@@ -260,7 +272,7 @@ int weir_bench(int argc, char **argv)
 {
 	static struct bench bench;
 	static char self[4096];
-	struct contestant_arguments contestant = { 0 };
+	struct bench_loop contestant = { 0 };
 	struct error error = { 0 };
 	ssize_t length;
 	int status = parse_arguments(argc, argv, &bench.options, &contestant);
@@ -268,7 +280,7 @@ int weir_bench(int argc, char **argv)
 	if (status != 0)
 		return status;
 	if (contestant.name != NULL)
-		return bench_contestant(contestant.name, bench.options.interface, contestant.mode, contestant.stats);
+		return bench_contestant(&contestant, bench.options.interface);
 	if (bench.options.interface != NULL && if_nametoindex(bench.options.interface) == 0) {
 		error_set(&error, -ENODEV, "no interface '%s'", bench.options.interface);
 		error_hint(&error, "weir capture -D lists them");

@@ -8,7 +8,7 @@
  *
  * Files: weir_bench.c options and course; _stage the namespaces; _contestants who there is, _plan the rows;
  * _process one measured process; _cell one run; _run the phases; _proc, _stats, _rules and _ratios arithmetic
- * on text and numbers (unit-tested); _count what was written; _loops and _descs the bare loops; _machine, _table,
+ * on text and numbers (unit-tested); _count what was written; _memory what it is written into; _loops, _descs and _libpcap the bench's own loops; _machine, _table,
  * _json, _html the report. Thread owner: one thread throughout.
  */
 #ifndef WEIR_TOOLS_WEIR_BENCH_H
@@ -21,6 +21,8 @@
 #include <sys/types.h>
 
 #include "engine/error.h"
+
+struct pcap;
 
 int weir_bench(int argc, char **argv);
 
@@ -169,6 +171,14 @@ struct bench_machine {
 	bool irq_accounting;       /* softirq time is exact, not sampled */
 };
 
+/* Touched memory that is given free as a contestant's file grows: weir_bench_memory.c. */
+struct bench_stock {
+	uint8_t *area;             /* NULL: none yet, or none to be had */
+	uint64_t held;             /* bytes, from the area's start */
+	uint64_t wanted;           /* bytes to hold between runs: what the longest file so far takes */
+	uint64_t ahead;            /* bytes that are given free before they are written */
+};
+
 struct bench {
 	struct bench_options options;
 	struct bench_machine machine;
@@ -182,6 +192,7 @@ struct bench {
 	int cpus[BENCH_WORKERS_MAX]; /* contestants are given the first ones, senders the last ones */
 	unsigned cpu_count;
 	unsigned workers_most;
+	struct bench_stock stock;
 	double ticks_a_second;
 	unsigned steps_done, steps_all;
 	uint64_t start_ns;
@@ -303,6 +314,18 @@ int cell_latency(struct bench *bench, struct bench_row *row, double seconds, str
 /* Whether the generator's method works here. */
 bool cell_feed_works(struct bench *bench, enum bench_feed feed);
 
+/* --- the memory that files are written into: weir_bench_memory.c --------------------------------------- */
+
+#define STOCK_AHEAD_SECONDS 0.5
+
+/* Before a run: holds memory for the file that it will write, at so many bytes a second (0: none); at most half of
+ * what the machine has available. */
+void stock_fill(struct bench *bench, double bytes, double a_second);
+/* While it goes on: gives free what the file needs next. */
+void stock_yield(struct bench *bench);
+/* The file is gone: takes its memory before the host does. */
+void stock_refill(struct bench *bench);
+
 /* --- the course: weir_bench_run.c, weir_bench_stage.c ------------------------------------------------ */
 
 /* Measures all rows. 0, or -EINTR when interrupted (what is measured stays). */
@@ -320,8 +343,20 @@ int stage_queues(unsigned queues);
 
 /* --- contestants of our own: weir_bench_loops.c ------------------------------------------------------ */
 
-/* `weir bench --contestant walk|libpcap|descs -i IF --stats-json FILE [--xdp-mode MODE]` */
-int bench_contestant(const char *name, const char *interface, const char *mode, const char *stats_path);
+/* `weir bench --contestant NAME -i IF --stats-json FILE [--xdp-mode MODE] [--output FILE]` */
+struct bench_loop {
+	const char *name;          /* walk, libpcap or descs */
+	const char *mode;          /* descs; NULL: native */
+	const char *output;        /* libpcap: NULL, .pcap or .weir */
+	const char *stats;
+};
+
+int bench_contestant(const struct bench_loop *loop, const char *interface);
+
+/* libpcap's loop until *stop: counts, with an output .pcap saves packets, with .weir writes records. *running: the
+ * handle to break, while there is one. 0, or -errno with error. */
+int bench_libpcap(const char *interface, const char *output, const volatile sig_atomic_t *stop, struct pcap **running,
+		  uint64_t *packets, uint64_t *sum, struct error *error);
 
 /* The loop over AF_XDP descriptors of queue 0, until *stop: takes them, counts them, gives the chunks back. mode:
  * native, generic or zerocopy. 0, or -errno with error. */

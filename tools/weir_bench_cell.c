@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #define SPLIT_SECONDS 0.2 /* CPU time below which the tick is too coarse to tell user from system time */
 #define LATENCY_PPS 10000
 #define LATENCY_SAMPLES 400000
+#define YIELD_MS 100
 #define FULL_BLAST_GUESS 5e6 /* packets a second, for how much may be written before the rate is known */
 
 /* What /proc says at one instant. */
@@ -42,32 +44,49 @@ static double mean_length(const char *size)
 	return strcmp(size, "imix") == 0 ? (7 * 60 + 4 * 590 + 1514) / 12.0 : strtod(size, NULL);
 }
 
+/* Bytes that the contestant will write in a second, 0: nothing. */
+static double bytes_a_second(const struct bench_row *row, double rate)
+{
+	double bytes = row->work == BENCH_SAVE ? mean_length(row->size) + 48 : sizeof(uint64_t) * 16;
+
+	if (row->work == BENCH_COUNT)
+		return 0;
+	if (rate <= 0)
+		rate = row->sent_pps.count > 0 ? 1.2 * figure_max(&row->sent_pps) : FULL_BLAST_GUESS;
+	return bytes * rate;
+}
+
 /* What is written must fit the run's memory file system: fewer seconds then. */
 static double fitting_seconds(const struct bench *bench, const struct bench_row *row, double rate,
 			      double seconds)
 {
-	double bytes = row->work == BENCH_SAVE ? mean_length(row->size) + 48 : sizeof(uint64_t) * 16;
+	double bytes = bytes_a_second(row, rate), fitting;
 	struct statvfs space;
 
-	if (row->work == BENCH_COUNT || statvfs(bench->directory, &space) != 0)
+	if (bytes <= 0 || statvfs(bench->directory, &space) != 0)
 		return seconds;
-	bytes *= rate > 0 ? rate : FULL_BLAST_GUESS;
-	bytes = 0.8 * (double)space.f_bavail * (double)space.f_frsize / bytes;
-	return bytes < seconds ? bytes : seconds;
+	fitting = 0.8 * (double)space.f_bavail * (double)space.f_frsize / bytes;
+	return fitting < seconds ? fitting : seconds;
 }
 
-/* Waits for a child that ends by itself. -EINTR when the person does not want to wait. */
-static int wait_for(const struct bench *bench, struct bench_process *process, int *status,
-		    double *cpu_seconds)
+/* Waits for a child that ends by itself, and sees to the memory of what is written meanwhile. -EINTR when the
+ * person does not want to wait. */
+static int wait_for(struct bench *bench, struct bench_process *process, int *status, double *cpu_seconds)
 {
+	struct pollfd end = { .fd = (int)syscall(SYS_pidfd_open, process->pid, 0), .events = POLLIN };
 	struct rusage usage;
+	int result = end.fd < 0 ? -errno : 0;
 
-	while (wait4(process->pid, status, 0, &usage) < 0) {
-		if (errno == EINTR && *bench->interrupted)
-			return -EINTR;
-		if (errno != EINTR)
-			return -errno;
+	while (result == 0 && poll(&end, 1, bench->stock.held > 0 ? YIELD_MS : -1) <= 0) {
+		stock_yield(bench);
+		result = *bench->interrupted ? -EINTR : 0;
 	}
+	if (end.fd >= 0)
+		close(end.fd);
+	if (result != 0)
+		return result;
+	if (wait4(process->pid, status, 0, &usage) < 0)
+		return -errno;
 	process->pid = -1;
 	*cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 		       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
@@ -95,7 +114,7 @@ static int start_sender(const struct bench *bench, const struct bench_row *row, 
 }
 
 /* Waits for the sender's end, takes its JSON apart, and adds what it sent. */
-static int finish_sender(const struct bench *bench, struct bench_process *sender, struct bench_cell *cell,
+static int finish_sender(struct bench *bench, struct bench_process *sender, struct bench_cell *cell,
 			 double *cpu_seconds, struct error *error)
 {
 	char text[2048];
@@ -137,7 +156,7 @@ static uint64_t transmitted(const char *interface)
 }
 
 /* All senders of a run, from the first one's start to the last one's end. */
-static int send_all(const struct bench *bench, const struct bench_row *row, double rate, double seconds,
+static int send_all(struct bench *bench, const struct bench_row *row, double rate, double seconds,
 		    struct bench_cell *cell, double *cpu_seconds, struct error *error)
 {
 	struct bench_process senders[BENCH_WORKERS_MAX];
@@ -258,8 +277,10 @@ static int measure(struct bench *bench, const struct bench_row *row, double rate
 	snprintf(stats, sizeof stats, "%s/stats.json", bench->directory);
 	status = tally(row->tally, output, stats, bench->options.interface == NULL ? cell->sent : 0, row->senders,
 		       &counted, error);
-	if (output[0] != '\0')
+	if (output[0] != '\0') {
 		unlink(output);
+		stock_refill(bench);
+	}
 	if (status != 0)
 		return status;
 	if (bench->options.interface != NULL)
@@ -293,12 +314,15 @@ int cell_run(struct bench *bench, const struct bench_row *row, double rate, doub
 	unlink(stats);
 	plan_fill(bench, row->workers, row->arguments, room, sizeof room, argv);
 	status = use_queues(bench, row, error);
+	seconds = fitting_seconds(bench, row, rate, seconds);
+	if (bench->options.interface == NULL)
+		stock_fill(bench, bytes_a_second(row, rate) * seconds, bytes_a_second(row, rate));
 	if (status == 0)
 		status = process_start(&contestant, bench, argv, bench->cpus, row->workers, false, error);
 	if (status == 0)
 		status = process_ready(&contestant, row->ready, READY_MS, error);
 	if (status == 0)
-		status = measure(bench, row, rate, fitting_seconds(bench, row, rate, seconds), &contestant, cell, error);
+		status = measure(bench, row, rate, seconds, &contestant, cell, error);
 	process_close(&contestant);
 	return *bench->interrupted ? -EINTR : status;
 }

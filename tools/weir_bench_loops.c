@@ -1,5 +1,5 @@
-/* The bench's own contestants: the least that anyone must do who reads from a ring, and what people do
- * who read with libpcap. Each prints "capturing on" when it is ready and leaves {"written":N} at its end. */
+/* The bench's own contestants: the least that anyone must do who reads from a ring, and (weir_bench_libpcap.c) what
+ * people do who read with libpcap. Each prints "capturing on" when it is ready and leaves {"written":N} at its end. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
@@ -115,39 +115,14 @@ static int walk(const char *interface, const char *stats_path)
 	return leave_count(stats_path, count, sum);
 }
 
-struct pcap_count {
-	uint64_t count, sum;
-};
-
-static void take(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
+static int libpcap(const char *interface, const char *output, const char *stats_path)
 {
-	struct pcap_count *count = (void *)user;
+	uint64_t count = 0, sum = 0;
+	struct error error = { 0 };
 
-	count->count++;
-	count->sum += header->len + data[12];
-}
-
-static int libpcap(const char *interface, const char *stats_path)
-{
-	char text[PCAP_ERRBUF_SIZE] = "";
-	struct pcap_count count = { 0 };
-	pcap_t *pcap = pcap_create(interface, text);
-	struct error error;
-
-	/* As most programs set it up: the ring that weir has, 10 ms, whole packets. */
-	if (pcap == NULL || pcap_set_snaplen(pcap, 262144) != 0 || pcap_set_promisc(pcap, 1) != 0 ||
-	    pcap_set_timeout(pcap, 10) != 0 || pcap_set_buffer_size(pcap, 64 << 20) != 0 ||
-	    pcap_activate(pcap) < 0) {
-		error_set(&error, -EIO, "libpcap: %s", pcap != NULL ? pcap_geterr(pcap) : text);
+	if (bench_libpcap(interface, output, &stopping, &stopping_pcap, &count, &sum, &error) < 0)
 		return cli_fail(&error);
-	}
-	stopping_pcap = pcap;
-	fprintf(stderr, "capturing on %s\n", interface);
-	while (!stopping && pcap_dispatch(pcap, -1, take, (u_char *)&count) >= 0)
-		;
-	stopping_pcap = NULL;
-	pcap_close(pcap);
-	return leave_count(stats_path, count.count, count.sum);
+	return leave_count(stats_path, count, sum);
 }
 
 static int descs(const char *interface, const char *mode, const char *stats_path)
@@ -160,17 +135,17 @@ static int descs(const char *interface, const char *mode, const char *stats_path
 	return leave_count(stats_path, count, bytes);
 }
 
-int bench_contestant(const char *name, const char *interface, const char *mode, const char *stats_path)
+int bench_contestant(const struct bench_loop *loop, const char *interface)
 {
 	struct sigaction action = { .sa_handler = on_stop };
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	if (strcmp(name, "walk") == 0)
-		return walk(interface, stats_path);
-	if (strcmp(name, "libpcap") == 0)
-		return libpcap(interface, stats_path);
-	if (strcmp(name, "descs") == 0)
-		return descs(interface, mode != NULL ? mode : "native", stats_path);
-	return cli_usage("no contestant '%s' (walk, libpcap, descs)", name);
+	if (strcmp(loop->name, "walk") == 0)
+		return walk(interface, loop->stats);
+	if (strcmp(loop->name, "libpcap") == 0)
+		return libpcap(interface, loop->output, loop->stats);
+	if (strcmp(loop->name, "descs") == 0)
+		return descs(interface, loop->mode != NULL ? loop->mode : "native", loop->stats);
+	return cli_usage("no contestant '%s' (walk, libpcap, descs)", loop->name);
 }

@@ -4,7 +4,10 @@
 #include "tools/weir_bench.h"
 
 #define REPEATS_MAX 2
-#define CONFIRMS_MAX 4
+#define COST_TRIES 3
+#define CONFIRMS_MAX 10
+#define CONFIRM_STEP 0.87  /* down to a quarter of what the short probes promised: small buffers overflow in rare stalls */
+#define COST_SHARE 0.9     /* of the rate without loss, so that the figure's own runs are without loss too */
 
 /* How long and how often, by profile. */
 struct profile {
@@ -109,7 +112,7 @@ static int find_loss_free(struct bench *bench, struct bench_row *row, const stru
 		bisection_step(&bisection, rate, lossless);
 	}
 	rate = bisection.good;
-	for (unsigned tries = 0; status == 0 && tries < CONFIRMS_MAX && rate > 0; tries++, rate *= 0.93) {
+	for (unsigned tries = 0; status == 0 && tries < CONFIRMS_MAX && rate > 0; tries++, rate *= CONFIRM_STEP) {
 		status = confirm(bench, row, rate, profile->seconds, profile->confirms, &lossless, error);
 		if (status == 0 && lossless) {
 			row->loss_free_pps = rate;
@@ -134,12 +137,14 @@ static void add_costs(struct bench_row *row, const struct bench_cell *cell)
 static int cost(struct bench *bench, struct bench_row *row, const struct profile *profile,
 	        struct error *error)
 {
-	struct bench_cell cell;
-	int status;
+	struct bench_cell cell = { .loss = 1 };
+	int status = 0;
 
 	if (row->cost_rate <= 0)
 		return 0;
-	status = run_quiet(bench, row, row->cost_rate, profile->seconds, &cell, error);
+	/* A stall that the rate's confirmation did not meet: once more, and it is said if it comes again. */
+	for (unsigned tries = 0; tries < COST_TRIES && status == 0 && cell.loss > BENCH_LOSS_ALLOWED; tries++)
+		status = run_quiet(bench, row, row->cost_rate, profile->seconds, &cell, error);
 	if (status != 0)
 		return status;
 	if (cell.loss > BENCH_LOSS_ALLOWED) {
@@ -162,7 +167,7 @@ static void choose_cost_rate(struct bench_row *row)
 
 	row->cost_rate = row->loss_free_pps;
 	if (!row->sender_limited)
-		row->cost_rate *= 0.95;
+		row->cost_rate *= COST_SHARE;
 	if (row->cost_rate > fastest / SENDER_MARGIN)
 		row->cost_rate = fastest / SENDER_MARGIN;
 	if (row->cost_rate > 0)

@@ -346,6 +346,41 @@ static void jumbo_frames(void **state)
 	command("ip link set weir0 mtu 1500 && ip link set weir1 mtu 1500");
 }
 
+/* An MTU at either side of what a chunk of 2048 or 4096 bytes takes: the largest frame comes, whole. */
+static void largest_frames(void **state)
+{
+	static const unsigned mtus[] = { 1761, 1762, 1763, 1770, 3809, 3810, 3811, 3818, 3819 };
+	struct source_options options = default_options();
+
+	for (size_t i = 0; i < sizeof mtus / sizeof mtus[0]; i++) {
+		struct seen seen = { 0 };
+		struct walk walk = { .frame = note, .context = &seen };
+		struct source_stats stats;
+		struct run run;
+		int sender;
+
+		command("ip link set weir0 mtu %u && ip link set weir1 mtu %u", mtus[i], mtus[i]);
+		if (try_open(&run, "weir0", &(struct afxdp_options){ 0 }, &options) < 0) {
+			/* Before 6.6, and only beyond what one chunk takes. */
+			assert_true(mtus[i] > 3810);
+			assert_non_null(strstr(run.error.hint, "an MTU up to 3810"));
+			close_run(&run);
+			continue;
+		}
+		assert_int_equal(run.sources[0]->ops->start(run.sources[0], NULL), 0);
+		sender = sender_open("weir1");
+		walk.source = run.sources[0];
+		send_sequence(sender, 0, 50, mtus[i] + 14, 53, 0);
+		assert_int_equal(walk_until(&walk, 50, 2000), 50);
+		walk_drain(&walk, &stats);
+		balanced(&stats, 50);
+		assert_int_equal(seen.longest, mtus[i] + 14);
+		close(sender);
+		close_run(&run);
+	}
+	command("ip link set weir0 mtu 1500 && ip link set weir1 mtu 1500");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +397,7 @@ int main(void)
 		cmocka_unit_test(saved_packets),
 		cmocka_unit_test(one_worker_for_each_queue),
 		cmocka_unit_test(jumbo_frames),
+		cmocka_unit_test(largest_frames),
 	};
 
 	return afxdp_support_enter() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;

@@ -140,21 +140,44 @@ fi
 
 # --- the device is unplugged in mid-capture
 
+said() { # TEXT: the capture has said it, within 20 s
+	for i in $(seq 200); do
+		grep -q "$1" /tmp/capture.log && return 0
+		usleep 100000
+	done
+	return 1
+}
+
+send_thousand() {
+	$weir gen -i eth1 --yes-this-interface -q --count 1000 --flows 64 --rate 2000 --method txring >/dev/null 2>&1
+}
+
+# A capture, the thousand packets that it saves, and then the device is gone.
+until_unplugged() { # ARGUMENTS...
+	rm -f /tmp/ledger.json
+	timeout 90 $weir capture -i eth0 -Q in --stats-json /tmp/ledger.json -w ndjson:/tmp/out.ndjson "$@" \
+		"udp and ip" >/tmp/capture.log 2>&1 &
+	pid=$!
+	said "capturing on"
+	usleep 300000
+	send_thousand
+	address=$(basename "$(readlink -f /sys/class/net/eth0/device/..)")
+	echo 1 >"/sys/bus/pci/devices/$address/remove"
+}
+
+plug_in() {
+	echo 1 >/sys/bus/pci/rescan
+	sleep 2
+	sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1
+	ethtool -L eth0 combined 4 >/dev/null 2>&1
+	$ip link set eth0 up
+	sleep 1
+}
+
 unplug() { # NAME ARGUMENTS...
 	name=$1
 	shift
-	rm -f /tmp/ledger.json
-	timeout 60 $weir capture -i eth0 -Q in --stats-json /tmp/ledger.json -w ndjson:/tmp/out.ndjson \
-		--on-interface-loss exit "$@" "udp and ip" >/tmp/capture.log 2>&1 &
-	pid=$!
-	for i in $(seq 100); do
-		grep -q "capturing on" /tmp/capture.log && break
-		usleep 100000
-	done
-	usleep 300000
-	$weir gen -i eth1 --yes-this-interface -q --count 1000 --flows 64 --rate 2000 --method txring >/dev/null 2>&1
-	address=$(basename "$(readlink -f /sys/class/net/eth0/device/..)")
-	echo 1 >"/sys/bus/pci/devices/$address/remove"
+	until_unplugged --on-interface-loss exit "$@"
 	wait $pid
 	status=$?
 	lines=$(wc -l </tmp/out.ndjson)
@@ -165,14 +188,35 @@ unplug() { # NAME ARGUMENTS...
 		fail "$name: unplugged: status $status, lines $lines, seen $(value seen)"
 		cat /tmp/capture.log
 	fi
-	echo 1 >/sys/bus/pci/rescan
-	sleep 2
-	sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1
-	ethtool -L eth0 combined 4 >/dev/null 2>&1
-	$ip link set eth0 up
-	sleep 1
+	plug_in
 }
 
+# Plugged in again the capture goes on: what came before and after is in one file and one ledger.
+replug() { # NAME ARGUMENTS...
+	name=$1
+	shift
+	until_unplugged "$@"
+	said "went away" || echo "it did not say that eth0 went away"
+	plug_in
+	said "is back" || echo "it did not say that eth0 is back"
+	usleep 500000
+	send_thousand
+	sleep 1
+	kill -INT $pid
+	wait $pid
+	status=$?
+	lines=$(wc -l </tmp/out.ndjson)
+	if [ $status -eq 0 ] && [ "$lines" = 2000 ] && [ "$(value seen)" = 2000 ] && [ "$(value lost)" = 0 ]; then
+		pass "$name: unplugged and plugged in again: 1000 packets before and 1000 after, ledger balanced"
+	else
+		fail "$name: plugged in again: status $status, lines $lines, seen $(value seen), lost $(value lost)"
+		cat /tmp/capture.log
+	fi
+}
+
+replug "virtio afxdp" --backend afxdp
+replug "virtio xdp-records" --backend xdp-records
+replug "virtio afpacket" --backend afpacket --workers 4
 unplug "virtio afxdp" --backend afxdp
 unplug "virtio afpacket" --backend afpacket --workers 4
 unplug "virtio rawsocket" --backend rawsocket
