@@ -32,12 +32,14 @@
 struct doorbell {
 	int fd;                     /* eventfd, nonblocking; -1: not opened */
 	_Atomic uint32_t announced; /* what for, 0: awake; (sleeper) sets, (ringer) clears when it rings */
+	uint64_t owed;              /* (sleeper) rings that were announced to it and not yet read from fd */
 };
 
 /* 0 or -errno. */
 static inline int doorbell_open(struct doorbell *bell)
 {
 	atomic_init(&bell->announced, 0);
+	bell->owed = 0;
 	bell->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return bell->fd < 0 ? -errno : 0;
 }
@@ -57,14 +59,15 @@ static inline void doorbell_announce(struct doorbell *bell, uint32_t what_for)
 	atomic_fence_sleep(); /* pairs with: doorbell_ring */
 }
 
-/* (sleeper) Awake again, or did not sleep after all. */
+/* (sleeper) Awake again, or did not sleep after all; once for each announcement. Who cleared the announcement writes exactly one: that tells, without
+ * a system call, whether there is something to read, also when the ringer has yet to write it. */
 static inline void doorbell_awake(struct doorbell *bell)
 {
 	uint64_t rings;
 
-	atomic_store_explicit(&bell->announced, 0, memory_order_relaxed);
-	if (read(bell->fd, &rings, sizeof rings) < 0)
-		return; /* nobody had rung: EAGAIN */
+	bell->owed += atomic_exchange_explicit(&bell->announced, 0, memory_order_relaxed) == 0;
+	if (bell->owed > 0 && read(bell->fd, &rings, sizeof rings) == sizeof rings)
+		bell->owed -= rings;
 }
 
 /* (any thread) Wakes the sleeper, if there is one that sleeps for this, to see what was published before. */

@@ -135,6 +135,7 @@ struct source {
 				   not tell (an interface that goes away); 0: for ever */
 	uint32_t coalesce_us;   /* the ring wakes for a single packet: let more come for so long after a wake-up, and
 				   instead of waiting for them while they come; 0: the kernel gathers them itself (blocks) */
+	bool costly_look;       /* each rx_burst is a system call: none is made on the chance that something just came */
 	bool live;              /* timestamps follow the wall clock, and what is not read in time may be lost */
 	bool (*progress)(struct source *source, uint64_t *done, uint64_t *total); /* bytes, any thread; NULL: unknown */
 	struct error error;     /* why rx_burst or reopen failed (worker writes, read after it ended) */

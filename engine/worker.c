@@ -251,7 +251,7 @@ static void walk(struct worker *worker)
 	struct source *source = worker->source;
 	struct frame frames[SOURCE_BURST];
 	unsigned burst = source_burst(source);
-	unsigned idle_spins = source->coalesce_us == 0 ? IDLE_SPINS : 0;
+	unsigned idle_spins = source->coalesce_us == 0 && !source->costly_look ? IDLE_SPINS : 0;
 	unsigned spins = 0, bursts = 0;
 
 	while (!worker_flag(&worker->abort_asked)) {

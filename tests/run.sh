@@ -1,6 +1,7 @@
 #!/bin/sh
 # The whole test run, in three builds: as released, with address and undefined-behaviour sanitizers, and with
-# the thread sanitizer. Ends with one line "N passed, N failed, N skipped".
+# the thread sanitizer; then the network tests on Debian's own kernels, each in a virtual machine and counted as one
+# test. Ends with one line "N passed, N failed, N skipped".
 set -u
 cd "$(dirname "$0")/.."
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
@@ -93,6 +94,36 @@ stage build ''
 stage build-asan 'unit sanitized' -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Db_lundef=false
 # gcc warns that the thread sanitizer does not know fences: the doorbell's hands nothing over, it only decides on a wake-up.
 stage build-tsan 'threads' -Db_sanitize=thread -Dbuildtype=debugoptimized -Db_lundef=false -Dc_args=-Wno-tsan
+
+# What the last machine's summary says: passed, skipped (with the reason) or FAILED.
+verdict() { sed -n 's/^[^:]*: \(passed\|skipped\|FAILED\).*/\1/p' build/vm/summary 2>/dev/null | tail -n 1; }
+
+# machine SUITE: the released build on that suite's kernel. A machine is emulated on what this one has left: it is
+# tried once more as well.
+machine() {
+	rm -f build/vm/summary
+	WEIR_VM_PARTS=network tests/vm/run.sh build "$1" </dev/null >"build/$1.out" 2>&1 || true
+	if [ "$(verdict)" = FAILED ]; then
+		echo "failed, and tried once more: real kernels / $1" >&2
+		rm -f build/vm/summary
+		WEIR_VM_PARTS=network tests/vm/run.sh build "$1" </dev/null >"build/$1.out" 2>&1 || true
+	fi
+	case $(verdict) in
+	passed) passed=$((passed + 1)) ;;
+	skipped) skipped=$((skipped + 1)) ;;
+	*)
+		failed=$((failed + 1))
+		tail -n 60 "build/$1.out" >&2
+		;;
+	esac
+	grep -h '^skip:' "build/vm/$1.log" 2>/dev/null | sed 's/^/    /'
+	cat build/vm/summary 2>/dev/null || echo "$1: FAILED (no machine ran)"
+}
+
+echo "== real kernels"
+for suite in bookworm bookworm-backports trixie-backports; do
+	machine $suite
+done
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -480,7 +480,8 @@ int rawsocket_open(const char *interface, const struct rawsocket_options *rawsoc
 	*source = NULL;
 	if (raw == NULL)
 		return error_set(error, -ENOMEM, "no memory for a raw socket");
-	raw->source = (struct source){ .ops = &rawsocket_ops, .fd = -1, .live = true, .drain_ms = DRAIN_MS };
+	raw->source = (struct source){ .ops = &rawsocket_ops, .fd = -1, .live = true, .costly_look = true,
+				       .drain_ms = DRAIN_MS };
 	raw->options = *options;
 	raw->batch = rawsocket->batch != 0 ? rawsocket->batch : SOURCE_BURST;
 	result = interfaces_lookup(interface, &raw->device, error);

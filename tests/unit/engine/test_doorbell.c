@@ -74,6 +74,28 @@ static void test_rings_once(void **state)
 	doorbell_close(&bell);
 }
 
+/* A ringer that has found the sleeper but is held up before it writes: the ring is read when it is there, and does not
+ * go on for ever. */
+static void test_a_late_ring_is_read(void **state)
+{
+	struct doorbell bell;
+	uint64_t one = 1;
+
+	(void)state;
+	assert_int_equal(doorbell_open(&bell), 0);
+	doorbell_announce(&bell, THIS);
+	assert_int_equal(atomic_exchange(&bell.announced, 0), DOORBELL_CALL | THIS);
+	doorbell_awake(&bell);
+	assert_int_equal(bell.owed, 1);
+	doorbell_announce(&bell, THIS);
+	doorbell_ring(&bell, THIS);
+	assert_int_equal(write(bell.fd, &one, sizeof one), sizeof one); /* the late one, behind a second */
+	doorbell_awake(&bell);
+	assert_int_equal(bell.owed, 0);
+	assert_false(rings(&bell));
+	doorbell_close(&bell);
+}
+
 struct exchange {
 	struct doorbell bell;
 	_Atomic uint32_t work;
@@ -123,6 +145,7 @@ int main(void)
 		cmocka_unit_test(test_awake),
 		cmocka_unit_test(test_only_what_was_announced),
 		cmocka_unit_test(test_rings_once),
+		cmocka_unit_test(test_a_late_ring_is_read),
 		cmocka_unit_test(test_two_threads),
 	};
 
