@@ -13,6 +13,8 @@
 #   -k "WORD..."      more words for the kernel's command line
 #   -t SECONDS        time bound for the whole run, default 300; then the status is 124
 #   -m MEGABYTES      memory, default 1024        -c CPUS  default 2
+#   -T multi|single   whether each CPU has a thread of qemu's; default single: with several, qemu 7.2 now and then runs a
+#                     breakpoint that the kernel has already taken out of its code again, and 7.3 panics
 #   -C MODEL          -cpu; default: "max" for 6.1, "Nehalem" otherwise (TCG's "max" does not boot 6.12 and later)
 #
 # In the VM: /proc, /sys, /dev, /tmp (tmpfs) are mounted, lo is up, WEIR_VM=1 is set. The host's files are not
@@ -64,9 +66,9 @@ add_file() { # SOURCE[:PATH]
 	[ ! -f "$source" ] || add_libraries "$source"
 }
 
-modules_wanted= time=300 memory=1024 cpus=2 model= qemu_words= kernel_words=
+modules_wanted= time=300 memory=1024 cpus=2 threads=single model= qemu_words= kernel_words=
 : >"$work/env"
-while getopts f:M:e:a:k:t:m:c:C: option; do
+while getopts f:M:e:a:k:t:m:c:C:T: option; do
 	case $option in
 	f) add_file "$OPTARG" ;;
 	M) modules_wanted="$modules_wanted $OPTARG" ;;
@@ -77,6 +79,7 @@ while getopts f:M:e:a:k:t:m:c:C: option; do
 	m) memory=$OPTARG ;;
 	c) cpus=$OPTARG ;;
 	C) model=$OPTARG ;;
+	T) threads=$OPTARG ;;
 	*) usage ;;
 	esac
 done
@@ -162,13 +165,15 @@ INIT
 chmod +x "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc) | gzip -1 >"$work/initramfs"
 
+# Before qemu is there: a tail that comes first must find it, or all output is lost.
+: >"$work/pipe"
 # shellcheck disable=SC2086 # the words are words
 set +e
-timeout -k 5 "$time" qemu-system-x86_64 -accel tcg,thread=multi -cpu "$model" -m "$memory" -smp "$cpus" \
+timeout -k 5 "$time" qemu-system-x86_64 -accel "tcg,thread=$threads" -cpu "$model" -m "$memory" -smp "$cpus" \
 	-nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$kernel" -initrd "$work/initramfs" \
 	-append "console=ttyS0 quiet panic=-1 $kernel_words" \
-	-serial "file:$work/console" -serial stdio $qemu_words </dev/null >"$work/pipe" 2>"$work/qemu" &
+	-serial "file:$work/console" -serial stdio $qemu_words </dev/null >>"$work/pipe" 2>"$work/qemu" &
 qemu=$!
 trap 'kill $qemu 2>/dev/null; wait $qemu 2>/dev/null; rm -rf "$work"' EXIT
 tail -f --pid=$qemu -n +1 "$work/pipe" 2>/dev/null | sed -u '/^weir-vm-status=/d'
