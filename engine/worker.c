@@ -34,6 +34,7 @@ void worker_ring_writer(struct worker *worker)
 	if (worker->unrung == 0)
 		return;
 	worker->unrung = 0;
+	worker->ring_by_ns = 0;
 	doorbell_ring(worker->config.writer_bell, DOORBELL_CALL);
 }
 

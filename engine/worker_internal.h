@@ -34,7 +34,7 @@ struct worker {
 	uint32_t spans_out; /* given to the writer and not yet back */
 	bool stopping;
 	bool busy; /* frames came since the last nap */
-	unsigned naps; /* since the writer was last rung */
+	uint64_t ring_by_ns; /* when the writer is called for what is waiting; 0: nothing is */
 	uint64_t drain_until_ns;
 	uint64_t stats_at_ns;
 	uint16_t filter_interface;

@@ -7,7 +7,8 @@
 #include "engine/worker_internal.h"
 
 #define REOPEN_PERIOD_MS 200
-#define WRITER_WAIT_US 1000 /* what nobody watches may wait so long for the writer: each call costs two wake-ups */
+#define WRITER_WAIT_MS 1 /* what nobody watches may wait so long for the writer: each call costs two wake-ups */
+#define SPANS_SHARE 4    /* unless the writer has one in so many of the source's spans */
 #define STATS_PERIOD_NS (100 * NS_PER_MS)
 
 void worker_watch_source(struct worker *worker)
@@ -72,6 +73,32 @@ static bool called_for(struct worker *worker)
 	       worker_flag(&worker->time_asked) || returns_waiting(worker);
 }
 
+/* Whether each packet may wake the worker: then it shall not wake the writer each time as well. */
+static bool wakes_for_each(const struct source *source)
+{
+	return source->coalesce_us > 0 || source->costly_look;
+}
+
+/* Before a pause: calls the writer for what it has not been called for, unless that may wait for more. True: it is
+ * waiting. */
+static bool pass_on(struct worker *worker)
+{
+	uint64_t now;
+
+	if (worker->unrung == 0)
+		return false;
+	if (wakes_for_each(worker->source) && !worker->config.prompt && !worker->stopping &&
+	    worker->spans_out <= worker->source->span_count / SPANS_SHARE) {
+		now = clock_monotonic_ns();
+		if (worker->ring_by_ns == 0)
+			worker->ring_by_ns = now + WRITER_WAIT_MS * NS_PER_MS;
+		if (now < worker->ring_by_ns)
+			return true;
+	}
+	worker_ring_writer(worker);
+	return false;
+}
+
 /* Sleeps until the source or the doorbell has something, at most timeout_ms (-1: for ever). Returns 0, or what
  * the source's check says. */
 static int sleep_until_called(struct worker *worker, uint32_t what_for, int timeout_ms)
@@ -79,7 +106,8 @@ static int sleep_until_called(struct worker *worker, uint32_t what_for, int time
 	struct epoll_event events[2];
 	int count, result = 0;
 
-	worker_ring_writer(worker);
+	if (pass_on(worker))
+		timeout_ms = WRITER_WAIT_MS;
 	doorbell_announce(&worker->bell, what_for);
 	if (called_for(worker)) {
 		doorbell_awake(&worker->bell);
@@ -107,10 +135,7 @@ static bool nap(struct worker *worker)
 	if (worker->source->coalesce_us == 0 || !worker->busy || worker->stopping)
 		return false;
 	worker->busy = false;
-	if (worker->config.prompt || ++worker->naps * worker->source->coalesce_us >= WRITER_WAIT_US) {
-		worker->naps = 0;
-		worker_ring_writer(worker);
-	}
+	pass_on(worker);
 	usleep(worker->source->coalesce_us);
 	return true;
 }

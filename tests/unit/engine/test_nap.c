@@ -164,7 +164,7 @@ static void test_who_watches_gets_it_at_once(void **state)
 	run_end(&watched);
 	run_start(&unwatched, PACKETS, false);
 	run_end(&unwatched);
-	/* By the nap: a batch for nearly each packet, and for WRITER_WAIT_US of them. */
+	/* A batch for nearly each packet, and for a millisecond of them. */
 	assert_true(watched.counting.batches > PACKETS / 4);
 	assert_true(unwatched.counting.batches < watched.counting.batches / 4);
 	assert_true(unwatched.counting.batches >= PACKETS / 200);
