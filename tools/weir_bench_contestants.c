@@ -5,7 +5,7 @@
 #define CAPTURE "@W", "capture", "-i", "@I", "--pin", "@C", "-Q", "in", "--stats-json", "@J", "--backend"
 #define WEIR_PIPE "-U", "-w", "pcap:-"
 
-/* Rings of 64 MiB for all, which is weir's default; otherwise as each comes. tcpdump and dumpcap keep
+/* Rings of 64 MiB for all, which is weir's default (but for rawsocket's buffer); otherwise as each comes. tcpdump and dumpcap keep
  * their own buffering and wake-up rules (libpcap's, one second), so they are given that long to write
  * what they have. standard: what tells the backends apart in under five minutes; --full has them all. */
 const struct bench_contestant bench_contestants[] = {
@@ -26,10 +26,10 @@ const struct bench_contestant bench_contestants[] = {
 	  .arguments = { LOOP("descs"), "--xdp-mode", "zerocopy" } },
 	{ .name = "rawsocket", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER,
 	  .ready = WEIR_READY, .drain_ms = 200,
-	  .arguments = { CAPTURE, "rawsocket", "-w", "null:" } },
+	  .arguments = { CAPTURE, "rawsocket", "--ring-size", "64M", "-w", "null:" } },
 	{ .name = "rawsocket 1", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER,
 	  .ready = WEIR_READY, .drain_ms = 200,
-	  .arguments = { CAPTURE, "rawsocket", "--batch", "1", "-w", "null:" } },
+	  .arguments = { CAPTURE, "rawsocket", "--ring-size", "64M", "--batch", "1", "-w", "null:" } },
 	{ .name = "afpacket", .work = BENCH_COUNT, .feed = FEED_LIVE, .tally = TALLY_LEDGER,
 	  .ready = WEIR_READY, .drain_ms = 200, .spread = SPREAD_FANOUT, .quick = true, .standard = true,
 	  .arguments = { CAPTURE, "afpacket", "--workers", "@N", "-w", "null:" } },
@@ -47,10 +47,10 @@ const struct bench_contestant bench_contestants[] = {
 	  .arguments = { LOOP("libpcap"), "--output", "@O.weir" } },
 	{ .name = "rawsocket", .work = BENCH_RECORDS, .feed = FEED_LIVE, .tally = TALLY_RECORDS,
 	  .ready = WEIR_READY, .drain_ms = 200, .standard = true,
-	  .arguments = { CAPTURE, "rawsocket", "-w", "@O.weir" } },
+	  .arguments = { CAPTURE, "rawsocket", "--ring-size", "64M", "-w", "@O.weir" } },
 	{ .name = "rawsocket 1", .work = BENCH_RECORDS, .feed = FEED_LIVE, .tally = TALLY_RECORDS,
 	  .ready = WEIR_READY, .drain_ms = 200,
-	  .arguments = { CAPTURE, "rawsocket", "--batch", "1", "-w", "@O.weir" } },
+	  .arguments = { CAPTURE, "rawsocket", "--ring-size", "64M", "--batch", "1", "-w", "@O.weir" } },
 	{ .name = "afpacket", .work = BENCH_RECORDS, .feed = FEED_LIVE, .tally = TALLY_RECORDS,
 	  .ready = WEIR_READY, .drain_ms = 200, .spread = SPREAD_FANOUT, .quick = true, .standard = true,
 	  .arguments = { CAPTURE, "afpacket", "--workers", "@N", "-w", "@O.weir" } },
@@ -71,12 +71,12 @@ const struct bench_contestant bench_contestants[] = {
 	  .arguments = { LOOP("libpcap"), "--output", "@O.pcap" } },
 	{ .name = "rawsocket", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP,
 	  .ready = WEIR_READY, .drain_ms = 200,
-	  .arguments = { CAPTURE, "rawsocket", "-w", "@O.pcapng" },
-	  .pipe = { CAPTURE, "rawsocket", WEIR_PIPE } },
+	  .arguments = { CAPTURE, "rawsocket", "--ring-size", "64M", "-w", "@O.pcapng" },
+	  .pipe = { CAPTURE, "rawsocket", "--ring-size", "64M", WEIR_PIPE } },
 	{ .name = "rawsocket 1", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP,
 	  .ready = WEIR_READY, .drain_ms = 200,
-	  .arguments = { CAPTURE, "rawsocket", "--batch", "1", "-w", "@O.pcapng" },
-	  .pipe = { CAPTURE, "rawsocket", "--batch", "1", WEIR_PIPE } },
+	  .arguments = { CAPTURE, "rawsocket", "--ring-size", "64M", "--batch", "1", "-w", "@O.pcapng" },
+	  .pipe = { CAPTURE, "rawsocket", "--ring-size", "64M", "--batch", "1", WEIR_PIPE } },
 	{ .name = "afpacket", .work = BENCH_SAVE, .feed = FEED_LIVE, .tally = TALLY_PCAP,
 	  .ready = WEIR_READY, .drain_ms = 200, .spread = SPREAD_FANOUT, .quick = true, .standard = true,
 	  .arguments = { CAPTURE, "afpacket", "--workers", "@N", "-w", "@O.pcapng" },
