@@ -176,7 +176,7 @@ struct bench_stock {
 	uint8_t *area;             /* NULL: none yet, or none to be had */
 	uint64_t held;             /* bytes, from the area's start */
 	uint64_t wanted;           /* bytes to hold between runs: what the longest file so far takes */
-	uint64_t ahead;            /* bytes that are given free before they are written */
+	uint64_t ahead;            /* bytes that are given free before they are written; 0: this run writes nothing */
 };
 
 struct bench {
@@ -316,12 +316,17 @@ bool cell_feed_works(struct bench *bench, enum bench_feed feed);
 
 /* --- the memory that files are written into: weir_bench_memory.c --------------------------------------- */
 
-#define STOCK_AHEAD_SECONDS 0.5
+#define STOCK_AHEAD_SECONDS 0.8
 
 /* Before a run: holds memory for the file that it will write, at so many bytes a second (0: none); at most half of
  * what the machine has available. */
 void stock_fill(struct bench *bench, double bytes, double a_second);
-/* While it goes on: gives free what the file needs next. */
+/* While it goes on, some times within STOCK_AHEAD_SECONDS if it is needed: gives free what the file needs next. */
+static inline bool stock_needed(const struct bench *bench)
+{
+	return bench->stock.ahead > 0 && bench->stock.held > 0;
+}
+
 void stock_yield(struct bench *bench);
 /* The file is gone: takes its memory before the host does. */
 void stock_refill(struct bench *bench);

@@ -16,7 +16,7 @@
 #define SPLIT_SECONDS 0.2 /* CPU time below which the tick is too coarse to tell user from system time */
 #define LATENCY_PPS 10000
 #define LATENCY_SAMPLES 400000
-#define YIELD_MS 100
+#define YIELD_MS 250
 #define FULL_BLAST_GUESS 5e6 /* packets a second, for how much may be written before the rate is known */
 
 /* What /proc says at one instant. */
@@ -77,7 +77,7 @@ static int wait_for(struct bench *bench, struct bench_process *process, int *sta
 	struct rusage usage;
 	int result = end.fd < 0 ? -errno : 0;
 
-	while (result == 0 && poll(&end, 1, bench->stock.held > 0 ? YIELD_MS : -1) <= 0) {
+	while (result == 0 && poll(&end, 1, stock_needed(bench) ? YIELD_MS : -1) <= 0) {
 		stock_yield(bench);
 		result = *bench->interrupted ? -EINTR : 0;
 	}

@@ -47,6 +47,7 @@ void stock_fill(struct bench *bench, double bytes, double a_second)
 	struct bench_stock *stock = &bench->stock;
 	uint64_t most = (available() + stock->held) / AVAILABLE_SHARE, wanted = bytes < (double)most ? (uint64_t)bytes : most;
 
+	stock->ahead = (uint64_t)(a_second * STOCK_AHEAD_SECONDS);
 	if (bytes <= 0)
 		return;
 	if (stock->area == NULL) {
@@ -58,7 +59,6 @@ void stock_fill(struct bench *bench, double bytes, double a_second)
 		madvise(stock->area, AREA_MOST, MADV_HUGEPAGE);
 	}
 	stock->wanted = wanted > stock->wanted ? wanted : stock->wanted;
-	stock->ahead = (uint64_t)(a_second * STOCK_AHEAD_SECONDS);
 	stock_refill(bench);
 	stock_yield(bench);
 }
@@ -66,9 +66,12 @@ void stock_fill(struct bench *bench, double bytes, double a_second)
 void stock_yield(struct bench *bench)
 {
 	struct bench_stock *stock = &bench->stock;
-	uint64_t gone = written(bench) + stock->ahead;
+	uint64_t gone;
 
-	if (stock->held > 0 && gone + stock->held > stock->wanted)
+	if (!stock_needed(bench))
+		return;
+	gone = written(bench) + stock->ahead;
+	if (gone + stock->held > stock->wanted)
 		hold(stock, gone < stock->wanted ? stock->wanted - gone : 0);
 }
 

@@ -53,6 +53,9 @@ void afxdp_pool_close(struct afxdp_pool *pool)
 	free(pool->next);
 	free(pool->side_free);
 	pool->next = pool->side_free = NULL;
+	/* libxdp sets all of a new ring but how far its owner got in the old one. */
+	memset(&pool->rx, 0, sizeof pool->rx);
+	memset(&pool->fill, 0, sizeof pool->fill);
 }
 
 /* --- the fill ring ---------------------------------------------------------------------------- */

@@ -80,6 +80,8 @@ struct afxdp_pool {
 /* Allocates next[] and side_free[]; everything const above, and rx and fill, are set by the caller before.
  * 0 or -ENOMEM. */
 int afxdp_pool_init(struct afxdp_pool *pool);
+
+/* Forgets the rings, which are unmapped; another afxdp_pool_init may follow. */
 void afxdp_pool_close(struct afxdp_pool *pool);
 
 /* Puts all chunks on the fill ring. Once, before packets come. */

@@ -72,8 +72,6 @@ static int replace_socket(struct afxdp *afxdp, struct error *error)
 	afxdp_read_statistics(afxdp, &statistics);
 	afxdp->before = statistics;
 	afxdp_close_socket(afxdp);
-	memset(&pool->rx, 0, sizeof pool->rx);
-	memset(&pool->fill, 0, sizeof pool->fill);
 	memcpy(pool->mac, group->device.mac, sizeof pool->mac);
 	result = afxdp_queue_open(afxdp, &group->plan, error);
 	if (result < 0)

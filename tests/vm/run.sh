@@ -87,10 +87,10 @@ network() { # SUITE VERSION KERNEL MODULES
 	status=0
 	# shellcheck disable=SC2086 # the files are words
 	if [ -n "$words" ]; then
-		unshare -n sh -c "$nics" nics "$@" $files -M "veth virtio_pci virtio_net" \
+		unshare -n sh -c "$nics" nics "$@" $files -M "veth macvlan virtio_pci virtio_net" \
 			"$kernel" "$modules" "$here/network.sh" >"$log" 2>&1 || status=$?
 	else
-		"$@" $files -M veth "$kernel" "$modules" "$here/network.sh" >"$log" 2>&1 || status=$?
+		"$@" $files -M "veth macvlan" "$kernel" "$modules" "$here/network.sh" >"$log" 2>&1 || status=$?
 	fi
 	grep -E '^(pass|FAIL|skip):' "$log" || true
 	checks=$(grep -c '^pass:' "$log" || true)
