@@ -59,8 +59,9 @@ static inline void doorbell_announce(struct doorbell *bell, uint32_t what_for)
 	atomic_fence_sleep(); /* pairs with: doorbell_ring */
 }
 
-/* (sleeper) Awake again, or did not sleep after all; once for each announcement. Who cleared the announcement writes exactly one: that tells, without
- * a system call, whether there is something to read, also when the ringer has yet to write it. */
+/* (sleeper) Awake again, or did not sleep after all; once for each announcement. Who cleared the announcement
+ * writes exactly one: that tells, without a system call, whether there is something to read, also when the
+ * ringer has yet to write it. */
 static inline void doorbell_awake(struct doorbell *bell)
 {
 	uint64_t rings;

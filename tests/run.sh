@@ -98,15 +98,18 @@ stage build-tsan 'threads' -Db_sanitize=thread -Dbuildtype=debugoptimized -Db_lu
 # What the last machine's summary says: passed, skipped (with the reason) or FAILED.
 verdict() { sed -n 's/^[^:]*: \(passed\|skipped\|FAILED\).*/\1/p' build/vm/summary 2>/dev/null | tail -n 1; }
 
+boot() { # SUITE
+	rm -f build/vm/summary
+	WEIR_VM_PARTS=network tests/vm/run.sh build "$1" </dev/null >"build/$1.out" 2>&1 || true
+}
+
 # machine SUITE: the released build on that suite's kernel. A machine is emulated on what this one has left: it is
 # tried once more as well.
 machine() {
-	rm -f build/vm/summary
-	WEIR_VM_PARTS=network tests/vm/run.sh build "$1" </dev/null >"build/$1.out" 2>&1 || true
+	boot "$1"
 	if [ "$(verdict)" = FAILED ]; then
 		echo "failed, and tried once more: real kernels / $1" >&2
-		rm -f build/vm/summary
-		WEIR_VM_PARTS=network tests/vm/run.sh build "$1" </dev/null >"build/$1.out" 2>&1 || true
+		boot "$1"
 	fi
 	case $(verdict) in
 	passed) passed=$((passed + 1)) ;;

@@ -157,10 +157,11 @@ static void chain(struct afxdp_pool *pool, struct burst *burst, uint32_t id)
 	burst->last = id;
 }
 
-static void hold(struct afxdp_pool *pool, struct burst *burst, uint32_t chunk)
+/* So many chunks more are ours. */
+static void hold(struct afxdp_pool *pool, uint32_t chunks)
 {
-	chain(pool, burst, chunk);
-	if (++pool->held > pool->held_most)
+	pool->held += chunks;
+	if (pool->held > pool->held_most)
 		pool->held_most = pool->held;
 }
 
@@ -257,9 +258,7 @@ static unsigned take_plain(struct afxdp_pool *pool, struct burst *burst, uint32_
 		chain(pool, burst, chunk_of(pool, desc));
 	}
 	burst->count += taken;
-	pool->held += taken;
-	if (pool->held > pool->held_most)
-		pool->held_most = pool->held;
+	hold(pool, taken);
 	return taken;
 }
 
@@ -288,7 +287,8 @@ static bool take_unusual(struct afxdp_pool *pool, struct burst *burst, uint32_t 
 		frame->flags |= FRAME_MORE_FRAGMENTS;
 		frame->fragment_len = head->len;
 	}
-	hold(pool, burst, chunk_of(pool, head));
+	chain(pool, burst, chunk_of(pool, head));
+	hold(pool, 1);
 	for (unsigned i = 1; i < descs; i++) {
 		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&pool->rx, at + i);
 
